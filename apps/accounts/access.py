@@ -1,0 +1,38 @@
+"""Who may open a page: decorators that cannot be forgotten half-way."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django_htmx.middleware import HtmxDetails
+
+from apps.accounts.models import User
+
+P = ParamSpec("P")
+
+
+class PortalRequest(HttpRequest):
+    """A request by a person who has signed in."""
+
+    user: User
+    htmx: HtmxDetails
+
+
+View = Callable[Concatenate[PortalRequest, P], HttpResponse]
+
+
+def allowed(action: str) -> Callable[[View[P]], Callable[..., HttpResponse]]:
+    """Let only people pass whose role may do `action` (accounts.models.PERMISSIONS); others get 403."""
+
+    def decorate(view: View[P]) -> Callable[..., HttpResponse]:
+        @wraps(view)
+        def guarded(request: PortalRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not request.user.can(action):
+                raise PermissionDenied
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate

@@ -1,0 +1,175 @@
+"""People, keys and the audit log."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Lower
+
+
+class Role(models.TextChoices):
+    """What a person is here; `PERMISSIONS` says what that lets them do."""
+
+    ADMIN = "admin", "Admin"
+    LEAD = "lead", "Incident lead"
+    LIAISON = "liaison", "Customer liaison"
+    VIEWER = "viewer", "Viewer"
+    ACCOUNT_MANAGER = "account_manager", "Account manager"
+    CUSTOMER = "customer", "Customer"
+
+
+STAFF = frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON, Role.VIEWER})
+
+#: action -> the roles that may do it. Publishing and approving stand apart from editing.
+PERMISSIONS: dict[str, frozenset[str]] = {
+    "console": STAFF | {Role.ACCOUNT_MANAGER},
+    "incident.declare": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON}),
+    "incident.edit": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON}),
+    "incident.publish": frozenset({Role.ADMIN, Role.LEAD}),
+    "outreach.edit": frozenset({Role.ADMIN, Role.LIAISON, Role.ACCOUNT_MANAGER}),
+    "outreach.approve": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON, Role.ACCOUNT_MANAGER}),
+    "guidance.edit": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON}),
+    "settings": frozenset({Role.ADMIN}),
+}
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes people; addresses are compared without case."""
+
+    def create_user(self, *, email: str, name: str, role: str, password: str | None = None) -> "User":
+        """Create a person; without a password they cannot sign in until they set one."""
+        user = self.model(email=email.strip().lower(), name=name, role=role)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, *, email: str, password: str | None = None, name: str = "") -> "User":
+        """Create an admin (for `manage.py createsuperuser`)."""
+        return self.create_user(email=email, name=name or email, role=Role.ADMIN, password=password)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        """Find a person by address, whatever its case."""
+        return self.get(email=(username or "").strip().lower())
+
+
+class User(AbstractBaseUser):
+    """A person who signs in with an address and a password."""
+
+    email = models.EmailField(unique=True)
+    name = models.CharField(max_length=200)
+    role = models.CharField(max_length=20, choices=Role, default=Role.VIEWER)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                Lower("email"), name="user_email_nocase", violation_error_message="This address is taken."
+            ),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="user_role_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether they manage incidents (not account managers, not customers)."""
+        return self.role in STAFF
+
+    def can(self, action: str) -> bool:
+        """Whether their role lets them do `action`, a key of PERMISSIONS; an unknown action is a KeyError."""
+        return self.is_active and self.role in PERMISSIONS[action]
+
+
+class Scope(models.TextChoices):
+    """What a key may do."""
+
+    INGEST = "ingest", "Send events"
+    READ = "read", "Read"
+    MANAGE = "manage", "Manage"
+
+
+class ApiKeyManager(models.Manager["ApiKey"]):
+    """Issues and recognises keys."""
+
+    def issue(
+        self, *, name: str, scopes: Sequence[str], created_by: User | None = None, token: str | None = None
+    ) -> tuple["ApiKey", str]:
+        """Create a key and return it with its token, which is shown this once and only kept hashed."""
+        token = token or f"crp_{secrets.token_urlsafe(32)}"
+        key = self.create(
+            name=name, scopes=list(scopes), digest=digest_of(token), prefix=token[:8], created_by=created_by
+        )
+        return key, token
+
+    def authenticate(self, token: str, *, scope: str, now: datetime) -> "ApiKey | None":
+        """Return the live key of `token` if it has `scope`, and note that it was used (to the minute)."""
+        key = self.filter(digest=digest_of(token), revoked_at=None, scopes__contains=[scope]).first()
+        if key and (key.used_at is None or (now - key.used_at).total_seconds() > 60):
+            self.filter(pk=key.pk).update(used_at=now)
+        return key
+
+
+def digest_of(token: str) -> str:
+    """Return the SHA-256 of a token. No salt: the token has 256 random bits of its own."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class ApiKey(models.Model):
+    """A machine's key: scoped, hashed, shown once."""
+
+    name = models.CharField(max_length=200)
+    prefix = models.CharField(max_length=8)
+    digest = models.CharField(max_length=64, unique=True)
+    scopes = ArrayField(models.CharField(max_length=10, choices=Scope))
+    created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL)
+    created_at = models.DateTimeField(auto_now_add=True)
+    used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[ApiKeyManager] = ApiKeyManager()
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+
+class AuditEvent(models.Model):
+    """Who did what to which thing, before and after. Append-only, enforced by the database."""
+
+    at = models.DateTimeField(db_index=True)  # the log is read newest first
+    user = models.ForeignKey(User, null=True, on_delete=models.PROTECT)
+    action = models.CharField(max_length=100)
+    target = models.CharField(max_length=200)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.target}"
+
+    @classmethod
+    def note(
+        cls,
+        *,
+        at: datetime,
+        user: User | None,
+        action: str,
+        target: object,
+        before: Any = None,
+        after: Any = None,
+    ) -> Self:
+        """Write one line of the log."""
+        label = f"{type(target).__name__.lower()}:{getattr(target, 'pk', target)}"
+        return cls._default_manager.create(
+            at=at, user=user, action=action, target=label, before=before, after=after
+        )

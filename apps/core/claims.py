@@ -1,0 +1,55 @@
+"""Rows that a worker claims: one discipline for every outbox and queue (architecture: the truth is a row).
+
+A row waits in `queued`; a worker takes it with SKIP LOCKED, which gives it a token and a lease; only the
+holder of the token may finish it. A lease that has passed puts the row back: the worker died.
+"""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.db import models, transaction
+
+
+class Claimable(models.Model):
+    """Columns of a row that a worker claims."""
+
+    claim_token = models.UUIDField(null=True, editable=False)
+    lease_until = models.DateTimeField(null=True, editable=False)
+    tries = models.PositiveSmallIntegerField(default=0, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+C = TypeVar("C", bound=Claimable)
+
+
+def claim(
+    rows: models.QuerySet[C], *, state: str, now: datetime, limit: int = 1, **changes: Any
+) -> Sequence[C]:
+    """Take up to `limit` of `rows` that nobody else is taking, and return them as claimed.
+
+    `rows` must already be filtered to the claimable state and ordered; each becomes `state` with a
+    fresh token and a lease of PORTAL_LEASE_SECONDS, in one transaction that is over on return.
+    """
+    with transaction.atomic():
+        taken = list(rows.select_for_update(skip_locked=True, of=("self",))[:limit])
+        for row in taken:
+            row.claim_token = uuid.uuid4()
+            row.lease_until = now + timedelta(seconds=settings.PORTAL_LEASE_SECONDS)
+            row.tries += 1
+            for name, value in {"state": state, **changes}.items():
+                setattr(row, name, value)
+            row.save(update_fields=["claim_token", "lease_until", "tries", "state", *changes])
+    return taken
+
+
+def holds(row: Claimable, *, state: str) -> models.QuerySet[Any]:
+    """Return the row as a QuerySet of one that is empty once the claim was lost.
+
+    For compare-and-swap: `if not holds(row, state="claimed").update(state="submitting"): return`.
+    """
+    return type(row)._default_manager.filter(pk=row.pk, state=state, claim_token=row.claim_token)

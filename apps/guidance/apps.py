@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class GuidanceConfig(AppConfig):
+    name = "apps.guidance"

@@ -1,0 +1,1 @@
+"""What went wrong, whosever fault: incidents, their updates, severity and timeline."""

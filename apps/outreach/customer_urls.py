@@ -1,0 +1,6 @@
+"""Addresses of customers."""
+
+from django.urls import URLPattern
+
+app_name = "customers"
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,5 @@
+"""The address of Today."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []

@@ -1,0 +1,1 @@
+"""What customers read: pages rendered on write to files, which outlive the database."""

@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class StatuspageConfig(AppConfig):
+    name = "apps.statuspage"

@@ -1,0 +1,1 @@
+"""What we promise to each kind of customer: versioned tenets and their measurable clauses."""

@@ -1,0 +1,5 @@
+from django.apps import AppConfig
+
+
+class TenetsConfig(AppConfig):
+    name = "apps.tenets"

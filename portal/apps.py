@@ -1,0 +1,59 @@
+"""System checks of the settings, each with an id."""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004
+
+from portal import env
+
+
+class PortalConfig(AppConfig):
+    """The frame of the house."""
+
+    name = "portal"
+
+    def ready(self) -> None:
+        """Register the checks of the environment."""
+        register(check_environment)
+        register(check_production, Tags.security, deploy=True)
+
+
+def check_environment(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Report every variable that could not be read as what it should be."""
+    found: list[CheckMessage] = [
+        Error(f"{name}: {reason}.", id="portal.E001") for name, reason in env.PROBLEMS
+    ]
+    url = urlsplit(settings.PORTAL_URL)
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        found.append(
+            Error(
+                f"PORTAL_URL is {settings.PORTAL_URL!r}.",
+                hint="Give the address that people type, such as https://status.example.com.",
+                id="portal.E002",
+            )
+        )
+    return found
+
+
+def check_production(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
+    """Report what is unfit for production (`check --deploy`)."""
+    found: list[CheckMessage] = []
+    if not settings.PORTAL_PRODUCTION:
+        found.append(
+            Warning(
+                "PORTAL_PRODUCTION is off: mail goes only to the domains of PORTAL_MAIL_DOMAINS.",
+                hint="Set PORTAL_PRODUCTION=1.",
+                id="portal.W001",
+            )
+        )
+    if not settings.PORTAL_URL.startswith("https://"):
+        found.append(Warning("PORTAL_URL is not https://: cookies would travel in clear.", id="portal.W002"))
+    if settings.PORTAL_PRODUCTION and settings.DEFAULT_FROM_EMAIL.endswith("@example.com"):
+        found.append(
+            Warning("PORTAL_MAIL_FROM is not set: mail would come from example.com.", id="portal.W003")
+        )
+    return found

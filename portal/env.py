@@ -1,0 +1,102 @@
+"""Read settings from the environment, typed; a secret may be given as NAME or as a file named by NAME_FILE."""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+#: What was wrong in the environment, as (setting, reason); reported by `manage.py check` as portal.E001.
+PROBLEMS: list[tuple[str, str]] = []
+
+
+def text(name: str, default: str = "") -> str:
+    """Return the variable, or the contents of the file that NAME_FILE names, or the default."""
+    if (value := os.environ.get(name)) is not None:
+        return value
+    if path := os.environ.get(f"{name}_FILE"):
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            PROBLEMS.append((f"{name}_FILE", f"cannot read {path}: {error.strerror}"))
+    return default
+
+
+def flag(name: str, *, default: bool = False) -> bool:
+    """Return a yes/no setting: 1, true, yes, on or 0, false, no, off."""
+    value = text(name).strip().lower()
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"0", "false", "no", "off"}:
+        return False
+    if value:
+        PROBLEMS.append((name, f"{value!r} is neither yes nor no"))
+    return default
+
+
+def integer(name: str, default: int, *, least: int = 0) -> int:
+    """Return a whole number not below `least`."""
+    value = text(name).strip()
+    if not value:
+        return default
+    if value.isascii() and value.isdigit() and int(value) >= least:
+        return int(value)
+    PROBLEMS.append((name, f"{value!r} is not a whole number of at least {least}"))
+    return default
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """Return a comma-separated list without blanks."""
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def kept_secret(name: str, path: Path) -> str:
+    """Return the secret from the environment, or from `path`, made there once (mode 0600) when missing."""
+    if value := text(name):
+        return value
+    try:
+        if value := path.read_text(encoding="ascii").strip():
+            return value
+        path.unlink()
+    except FileNotFoundError:
+        pass
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Linked into place rather than written there: two commands started at once must not see
+    # half a secret, nor keep two different ones.
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(secrets.token_urlsafe(48))
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_text(encoding="ascii").strip()
+
+
+def database(url: str) -> dict[str, object]:
+    """Return Django's settings for a postgresql:// address; a socket directory goes in `?host=`.
+
+    An empty or wrong address gives settings that cannot connect, and a note in PROBLEMS.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgresql", "postgres"}:
+        if url:
+            PROBLEMS.append(("DATABASE_URL", "must begin with postgresql://"))
+        return {"ENGINE": "django.db.backends.postgresql", "NAME": "portal"}
+    options = dict(parse_qsl(parts.query))
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+        PROBLEMS.append(("DATABASE_URL", "the port is not a number"))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")) or "portal",
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": options.pop("host", "") or unquote(parts.hostname or ""),
+        "PORT": options.pop("port", "") or str(port or ""),
+        "OPTIONS": dict(options),
+    }

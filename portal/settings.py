@@ -1,0 +1,230 @@
+"""Settings of the portal: one file, read from the environment; `manage.py check` reports what is wrong with it.
+
+Everything that an installation keeps lives in PORTAL_HOME. Without any variable set, the portal runs on this
+machine with its own PostgreSQL.
+"""
+
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from portal import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = "0.1.0"
+
+# What an installation keeps
+PORTAL_HOME = Path(env.text("PORTAL_HOME") or BASE_DIR / ".portal").absolute()
+EVENTS_DIR = PORTAL_HOME / "events"
+STATUS_DIR = PORTAL_HOME / "status"
+
+# Where and how it runs
+PORTAL_PRODUCTION = env.flag("PORTAL_PRODUCTION")
+PORTAL_URL = env.text("PORTAL_URL", "http://127.0.0.1:8000").rstrip("/")
+PORTAL_NAME = env.text("PORTAL_NAME", "Status")
+PORTAL_PROCESS = env.text("PORTAL_PROCESS", "command")  # web, worker, beat or command
+SECRET_KEY = env.kept_secret("PORTAL_SECRET_KEY", PORTAL_HOME / "secret")
+# The key under which people become pseudonyms. Apart from SECRET_KEY: rotating one must not change the other.
+PORTAL_ACTOR_KEY = env.kept_secret("PORTAL_ACTOR_KEY", PORTAL_HOME / "actor-key").encode()
+
+DEBUG = False
+ALLOWED_HOSTS = env.words("PORTAL_ALLOWED_HOSTS") or [
+    urlsplit(PORTAL_URL).hostname or "localhost",
+    *([] if PORTAL_PRODUCTION else ["localhost", "127.0.0.1", "[::1]"]),
+]
+CSRF_TRUSTED_ORIGINS = [PORTAL_URL] if PORTAL_URL.startswith("https://") else []
+
+# Limits and intervals
+PORTAL_LEASE_SECONDS = env.integer("PORTAL_LEASE_SECONDS", 120, least=1)
+PORTAL_SWEEP_SECONDS = env.integer("PORTAL_SWEEP_SECONDS", 15, least=1)
+PORTAL_MAX_BODY = env.integer("PORTAL_MAX_BODY", 16 * 2**20, least=1024)
+PORTAL_MAX_BODY_DECODED = env.integer("PORTAL_MAX_BODY_DECODED", 64 * 2**20, least=1024)
+PORTAL_COMPUTE_MEMORY_MB = env.integer("PORTAL_COMPUTE_MEMORY_MB", 600, least=100)
+
+INSTALLED_APPS = [
+    "portal",
+    "apps.statuspage",
+    "apps.outreach",
+    "apps.guidance",
+    "apps.incidents",
+    "apps.impact",
+    "apps.telemetry",
+    "apps.tenets",
+    "apps.catalog",
+    "apps.customers",
+    "apps.accounts",
+    "apps.core",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django_htmx",
+    "csp",
+    "template_partials",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "apps.core.middleware.InputErrors",
+]
+
+ROOT_URLCONF = "portal.urls"
+WSGI_APPLICATION = "portal.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "apps.core.context.portal",
+            ],
+        },
+    },
+]
+
+# PostgreSQL. manage.py sets DATABASE_URL to the embedded server's when it is unset.
+DATABASES = {"default": env.database(env.text("DATABASE_URL"))}
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+if PORTAL_PROCESS == "web":
+    DATABASES["default"].setdefault("OPTIONS", {})
+    # A dead database must cost a page two seconds, not ten.
+    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 4, "timeout": 2}  # type: ignore[index]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# People
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "today"
+LOGOUT_REDIRECT_URL = "login"
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# Background work. The truth is a row; a message is a wake-up (see the README's "Runtime").
+CELERY_BROKER_URL = env.text("PORTAL_BROKER_URL") or "pgmq://"
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
+    {
+        "conn_string": env.text("DATABASE_URL"),
+        "init_extension": False,
+        "use_notify": True,
+        "visibility_timeout": 300,
+    }
+    if CELERY_BROKER_URL.startswith("pgmq")
+    else {"visibility_timeout": 300}
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_TIME_LIMIT = 900
+CELERY_TASK_SOFT_TIME_LIMIT = 870
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_DB_REUSE_MAX = 100
+PORTAL_NUDGES = env.flag("PORTAL_NUDGES", default=True)
+
+# Mail
+_mail = urlsplit(env.text("EMAIL_URL", "smtp://127.0.0.1:1025"))
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+EMAIL_HOST = _mail.hostname or "127.0.0.1"
+EMAIL_PORT = _mail.port or 25
+EMAIL_HOST_USER = _mail.username or ""
+EMAIL_HOST_PASSWORD = _mail.password or ""
+EMAIL_USE_SSL = _mail.scheme == "smtps"
+EMAIL_USE_TLS = _mail.scheme == "smtp+tls"
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = env.text("PORTAL_MAIL_FROM", "portal@example.com")
+# Outside production only these domains can receive: a test system must never mail real customers.
+PORTAL_MAIL_DOMAINS = env.words(
+    "PORTAL_MAIL_DOMAINS",
+    "" if PORTAL_PRODUCTION else "example.com,example.org,example.net,*.example,localhost",
+)
+
+# Words and time
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+# Files
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = PORTAL_HOME / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
+        if PORTAL_PROCESS in {"web", "worker"}
+        else "django.contrib.staticfiles.storage.StaticFilesStorage",
+    },
+}
+
+# Security
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "connect-src": ["'self'"],
+        "font-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+        "manifest-src": ["'self'"],
+    },
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+CSRF_COOKIE_HTTPONLY = True
+if PORTAL_URL.startswith("https://"):
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+DATA_UPLOAD_MAX_MEMORY_SIZE = PORTAL_MAX_BODY
+SILENCED_SYSTEM_CHECKS: list[str] = []
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain", "stream": sys.stderr}},
+    "root": {"handlers": ["stderr"], "level": env.text("PORTAL_LOG_LEVEL", "WARNING").upper()},
+    "loggers": {"apps": {"level": env.text("PORTAL_LOG_LEVEL", "INFO").upper()}},
+}

@@ -1,0 +1,35 @@
+"""Every address of the portal. What is not listed under "open to everyone" needs a sign-in."""
+
+from django.contrib.auth import views as auth
+from django.contrib.auth.decorators import login_not_required
+from django.urls import include, path
+
+from apps.core.views import healthz
+
+# Open to everyone
+public = [
+    path("healthz", healthz, name="healthz"),
+    path(
+        "sign-in/", login_not_required(auth.LoginView.as_view(redirect_authenticated_user=True)), name="login"
+    ),
+    path("api/v1/", include("apps.telemetry.urls")),
+    path("errors/", include("apps.guidance.public_urls")),
+    path("", include("apps.statuspage.urls")),
+]
+
+# Console: staff and account managers
+console = [
+    path("", include("apps.outreach.today_urls")),
+    path("incidents/", include("apps.incidents.urls")),
+    path("customers/", include("apps.outreach.customer_urls")),
+    path("tenets/", include("apps.tenets.urls")),
+    path("outreach/", include("apps.outreach.urls")),
+    path("guidance/", include("apps.guidance.urls")),
+    path("gaps/", include("apps.impact.urls")),
+]
+
+urlpatterns = [
+    *public,
+    path("sign-out/", auth.LogoutView.as_view(), name="logout"),
+    path("console/", include(console)),
+]
