@@ -51,9 +51,13 @@ def check_production(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[
             )
         )
     if not settings.PORTAL_URL.startswith("https://"):
-        found.append(Warning("PORTAL_URL is not https://: cookies would travel in clear.", id="portal.W002"))
+        found.append(
+            Warning("PORTAL_URL is not https://: cookies would travel in clear.", id="portal.W002")
+        )
     if settings.PORTAL_PRODUCTION and settings.DEFAULT_FROM_EMAIL.endswith("@example.com"):
         found.append(
-            Warning("PORTAL_MAIL_FROM is not set: mail would come from example.com.", id="portal.W003")
+            Warning(
+                "PORTAL_MAIL_FROM is not set: mail would come from example.com.", id="portal.W003"
+            )
         )
     return found

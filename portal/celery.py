@@ -12,8 +12,18 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 # Each app's sweep finds the rows whose wake-up was lost; being skipped or doubled is harmless.
-SWEEPS = ["impact.sweep", "incidents.sweep", "outreach.sweep", "statuspage.sweep", "telemetry.sweep"]
+SWEEPS = [
+    "impact.sweep",
+    "incidents.sweep",
+    "outreach.sweep",
+    "statuspage.sweep",
+    "telemetry.sweep",
+]
 app.conf.beat_schedule = {
-    name: {"task": name, "schedule": float(settings.PORTAL_SWEEP_SECONDS), "options": {"expires": 60}}
+    name: {
+        "task": name,
+        "schedule": float(settings.PORTAL_SWEEP_SECONDS),
+        "options": {"expires": 60},
+    }
     for name in SWEEPS
 }

@@ -224,7 +224,9 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "%(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain", "stream": sys.stderr}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "plain", "stream": sys.stderr}
+    },
     "root": {"handlers": ["stderr"], "level": env.text("PORTAL_LOG_LEVEL", "WARNING").upper()},
     "loggers": {"apps": {"level": env.text("PORTAL_LOG_LEVEL", "INFO").upper()}},
 }

@@ -10,7 +10,9 @@ from apps.core.views import healthz
 public = [
     path("healthz", healthz, name="healthz"),
     path(
-        "sign-in/", login_not_required(auth.LoginView.as_view(redirect_authenticated_user=True)), name="login"
+        "sign-in/",
+        login_not_required(auth.LoginView.as_view(redirect_authenticated_user=True)),
+        name="login",
     ),
     path("api/v1/", include("apps.telemetry.urls")),
     path("errors/", include("apps.guidance.public_urls")),

@@ -12,7 +12,7 @@ from apps.impact.models import CustomerImpact, ImpactRun, ImpactSnapshot
 from apps.incidents.models import Incident
 
 NOW = datetime(2026, 11, 22, 10, 30, tzinfo=UTC)
-PASSWORD = "correct horse battery"  # noqa: S105
+PASSWORD = "correct horse battery"
 
 
 def make_user(name: str = "Alice", *, role: str = Role.LEAD, email: str = "") -> User:
@@ -22,12 +22,19 @@ def make_user(name: str = "Alice", *, role: str = Role.LEAD, email: str = "") ->
 
 
 def make_customer(name: str = "Acme", *, kind: str = Kind.BUSINESS, **columns: Any) -> Customer:
-    return Customer.objects.create(name=name, slug=columns.pop("slug", slugify(name)), kind=kind, **columns)
+    return Customer.objects.create(
+        name=name, slug=columns.pop("slug", slugify(name)), kind=kind, **columns
+    )
 
 
-def make_contact(customer: Customer, name: str = "Bob", *, email: str = "", **columns: Any) -> Contact:
+def make_contact(
+    customer: Customer, name: str = "Bob", *, email: str = "", **columns: Any
+) -> Contact:
     return Contact.objects.create(
-        customer=customer, name=name, email=email or f"{slugify(name)}@{customer.slug}.example", **columns
+        customer=customer,
+        name=name,
+        email=email or f"{slugify(name)}@{customer.slug}.example",
+        **columns,
     )
 
 
@@ -38,11 +45,18 @@ def make_service(name: str = "Shop", **columns: Any) -> Service:
 def make_operation(service: Service, name: str = "POST /checkout", **columns: Any) -> Operation:
     method, _, pattern = name.partition(" ")
     return Operation.objects.create(
-        service=service, name=name, method=method, pattern=pattern, changes_state=method != "GET", **columns
+        service=service,
+        name=name,
+        method=method,
+        pattern=pattern,
+        changes_state=method != "GET",
+        **columns,
     )
 
 
-def make_journey(service: Service, name: str = "Purchase", *operations: Operation, **columns: Any) -> Journey:
+def make_journey(
+    service: Service, name: str = "Purchase", *operations: Operation, **columns: Any
+) -> Journey:
     journey = Journey.objects.create(service=service, name=name, slug=slugify(name), **columns)
     for position, operation in enumerate(operations, start=1):
         JourneyStep.objects.create(journey=journey, operation=operation, position=position)
@@ -61,14 +75,28 @@ def make_incident(title: str = "Checkout fails for some", **columns: Any) -> Inc
 
 
 def make_snapshot(
-    *customers: Customer, grade: str = "partly_hit", result: dict[str, Any] | None = None, now: datetime = NOW
+    *customers: Customer,
+    grade: str = "partly_hit",
+    result: dict[str, Any] | None = None,
+    now: datetime = NOW,
 ) -> ImpactSnapshot:
     """A finished run's snapshot with the same small result for each customer."""
     run = ImpactRun.objects.create(
-        window_from=now - timedelta(minutes=26), window_to=now, state="done", created_at=now, finished_at=now
+        window_from=now - timedelta(minutes=26),
+        window_to=now,
+        state="done",
+        created_at=now,
+        finished_at=now,
     )
     own = {
-        "requests": {"total": 480, "failed": 60, "client_aborts": 0, "bots": 0, "probes": 0, "duplicates": 0},
+        "requests": {
+            "total": 480,
+            "failed": 60,
+            "client_aborts": 0,
+            "bots": 0,
+            "probes": 0,
+            "duplicates": 0,
+        },
         "actors": {"total": 410, "hit": 51},
         "attempts": {
             "total": 412,
@@ -98,7 +126,13 @@ def make_snapshot(
             "coverage": {"named_customer": 0.97, "actor": 1.0, "key": 0.0},
             **own,
             "customers": [
-                {"id": customer.pk, "name": customer.name, "kind": customer.kind, "grade": grade, **own}
+                {
+                    "id": customer.pk,
+                    "name": customer.name,
+                    "kind": customer.kind,
+                    "grade": grade,
+                    **own,
+                }
                 for customer in customers
             ],
             "journeys": [],

@@ -41,14 +41,18 @@ PERMISSIONS: dict[str, frozenset[str]] = {
 class UserManager(BaseUserManager["User"]):
     """Makes people; addresses are compared without case."""
 
-    def create_user(self, *, email: str, name: str, role: str, password: str | None = None) -> "User":
+    def create_user(
+        self, *, email: str, name: str, role: str, password: str | None = None
+    ) -> "User":
         """Create a person; without a password they cannot sign in until they set one."""
         user = self.model(email=email.strip().lower(), name=name, role=role)
         user.set_password(password)
         user.save(using=self._db)
         return user
 
-    def create_superuser(self, *, email: str, password: str | None = None, name: str = "") -> "User":
+    def create_superuser(
+        self, *, email: str, password: str | None = None, name: str = ""
+    ) -> "User":
         """Create an admin (for `manage.py createsuperuser`)."""
         return self.create_user(email=email, name=name or email, role=Role.ADMIN, password=password)
 
@@ -74,9 +78,13 @@ class User(AbstractBaseUser):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                Lower("email"), name="user_email_nocase", violation_error_message="This address is taken."
+                Lower("email"),
+                name="user_email_nocase",
+                violation_error_message="This address is taken.",
             ),
-            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="user_role_known"),
+            models.CheckConstraint(
+                condition=models.Q(role__in=Role.values), name="user_role_known"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -104,18 +112,29 @@ class ApiKeyManager(models.Manager["ApiKey"]):
     """Issues and recognises keys."""
 
     def issue(
-        self, *, name: str, scopes: Sequence[str], created_by: User | None = None, token: str | None = None
+        self,
+        *,
+        name: str,
+        scopes: Sequence[str],
+        created_by: User | None = None,
+        token: str | None = None,
     ) -> tuple["ApiKey", str]:
         """Create a key and return it with its token, which is shown this once and only kept hashed."""
         token = token or f"crp_{secrets.token_urlsafe(32)}"
         key = self.create(
-            name=name, scopes=list(scopes), digest=digest_of(token), prefix=token[:8], created_by=created_by
+            name=name,
+            scopes=list(scopes),
+            digest=digest_of(token),
+            prefix=token[:8],
+            created_by=created_by,
         )
         return key, token
 
     def authenticate(self, token: str, *, scope: str, now: datetime) -> "ApiKey | None":
         """Return the live key of `token` if it has `scope`, and note that it was used (to the minute)."""
-        key = self.filter(digest=digest_of(token), revoked_at=None, scopes__contains=[scope]).first()
+        key = self.filter(
+            digest=digest_of(token), revoked_at=None, scopes__contains=[scope]
+        ).first()
         if key and (key.used_at is None or (now - key.used_at).total_seconds() > 60):
             self.filter(pk=key.pk).update(used_at=now)
         return key

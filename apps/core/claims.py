@@ -52,4 +52,6 @@ def holds(row: Claimable, *, state: str) -> models.QuerySet[Any]:
 
     For compare-and-swap: `if not holds(row, state="claimed").update(state="submitting"): return`.
     """
-    return type(row)._default_manager.filter(pk=row.pk, state=state, claim_token=row.claim_token)
+    return type(row)._default_manager.filter(  # noqa: SLF001  (Django documents it)
+        pk=row.pk, state=state, claim_token=row.claim_token
+    )

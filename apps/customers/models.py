@@ -43,7 +43,11 @@ class Customer(models.Model):
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
     )
     account_manager = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="accounts"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="accounts",
     )
     # Their own customers, in their words: whom an outage of ours breaks through them.
     end_users = models.CharField(max_length=300, blank=True)
@@ -60,7 +64,9 @@ class Customer(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(condition=models.Q(kind__in=Kind.values), name="customer_kind_known"),
+            models.CheckConstraint(
+                condition=models.Q(kind__in=Kind.values), name="customer_kind_known"
+            ),
         ]
         # The list page is by name; an account manager's Today filters by account_manager (its FK index).
         indexes = [models.Index(Lower("name"), "id", name="customer_list")]
@@ -88,7 +94,11 @@ class Contact(models.Model):
     time_zone = models.CharField(max_length=50, default="UTC")
     do_not_contact = models.BooleanField(default=False)
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="contacts"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="contacts",
     )
 
     class Meta:

@@ -20,7 +20,9 @@ class Advice(models.Model):
     # When to try again: between these many seconds, so that they do not all come back at once. None: do not.
     retry_from_s = models.PositiveIntegerField(null=True, blank=True)
     retry_to_s = models.PositiveIntegerField(null=True, blank=True)
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
+    )
     updated_at = models.DateTimeField()
 
     class Meta:

@@ -103,7 +103,9 @@ class CustomerImpact(models.Model):
     objects = CustomerImpactQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint("snapshot", "customer", name="impact_once_per_customer")]
+        constraints = [
+            models.UniqueConstraint("snapshot", "customer", name="impact_once_per_customer")
+        ]
 
     def __str__(self) -> str:
         return f"{self.customer}: {self.grade}"
@@ -117,7 +119,9 @@ class Gap(models.Model):
     why = models.CharField(max_length=500)
     closes_by = models.TextField(blank=True)
     service = models.ForeignKey(Service, null=True, blank=True, on_delete=models.CASCADE)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
+    )
     first_snapshot = models.ForeignKey(ImpactSnapshot, on_delete=models.PROTECT, related_name="+")
     latest_snapshot = models.ForeignKey(ImpactSnapshot, on_delete=models.PROTECT, related_name="+")
     opened_at = models.DateTimeField()

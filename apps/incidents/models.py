@@ -28,7 +28,10 @@ LIVE = (State.INVESTIGATING, State.IDENTIFIED, State.MONITORING, State.REOPENED)
 
 #: state -> the states it may go to. Live states go forward or back; leaving needs a reason only when dismissing or back.
 TRANSITIONS: dict[str, tuple[str, ...]] = {
-    **{state: (*[s for s in LIVE[:3] if s != state], State.RESOLVED, State.DISMISSED) for state in LIVE},
+    **{
+        state: (*[s for s in LIVE[:3] if s != state], State.RESOLVED, State.DISMISSED)
+        for state in LIVE
+    },
     State.RESOLVED: (State.REOPENED, State.REVIEWED),
     State.REVIEWED: (State.REOPENED,),
     State.DISMISSED: (State.REOPENED,),
@@ -117,7 +120,9 @@ class Incident(models.Model):
             models.Index(fields=["state", "-started_at"], name="incident_open"),
         ]
         constraints = [
-            models.CheckConstraint(condition=models.Q(state__in=State.values), name="incident_state_known"),
+            models.CheckConstraint(
+                condition=models.Q(state__in=State.values), name="incident_state_known"
+            ),
             models.CheckConstraint(
                 condition=models.Q(ended_at=None) | models.Q(ended_at__gte=models.F("started_at")),
                 name="incident_ends_after_start",
@@ -144,12 +149,16 @@ class IncidentRun(models.Model):
 
     incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="runs")
     run = models.OneToOneField(ImpactRun, on_delete=models.PROTECT, related_name="incident_run")
-    settled_at = models.DateTimeField(null=True, blank=True)  # when the incident took note of the snapshot
+    settled_at = models.DateTimeField(
+        null=True, blank=True
+    )  # when the incident took note of the snapshot
 
     class Meta:
         indexes = [
             # The sweep asks which finished runs the incident has not taken note of.
-            models.Index(fields=["id"], name="incident_run_unsettled", condition=models.Q(settled_at=None))
+            models.Index(
+                fields=["id"], name="incident_run_unsettled", condition=models.Q(settled_at=None)
+            )
         ]
 
     def __str__(self) -> str:
@@ -163,7 +172,9 @@ class Severity(models.Model):
     kind = models.CharField(max_length=20, choices=Kind)
     level = models.PositiveSmallIntegerField()
     reason = models.CharField(max_length=300)
-    snapshot = models.ForeignKey(ImpactSnapshot, null=True, on_delete=models.PROTECT, related_name="+")
+    snapshot = models.ForeignKey(
+        ImpactSnapshot, null=True, on_delete=models.PROTECT, related_name="+"
+    )
     confirmed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
     )

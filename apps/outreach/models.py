@@ -55,10 +55,15 @@ class Outreach(models.Model):
     state = models.CharField(max_length=20, choices=State, default=State.DRAFT)
     subject = models.CharField(max_length=200)
     text = models.TextField()  # Markdown; the plain text is what was approved
-    snapshot = models.ForeignKey(ImpactSnapshot, null=True, on_delete=models.PROTECT, related_name="+")
+    snapshot = models.ForeignKey(
+        ImpactSnapshot, null=True, on_delete=models.PROTECT, related_name="+"
+    )
     incident_version = models.PositiveIntegerField()
     author = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="authored_outreach"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="authored_outreach",
     )
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField()
@@ -76,7 +81,9 @@ class Outreach(models.Model):
                 name="outreach_once_per_purpose",
                 violation_error_message="There is a message to this customer about this already.",
             ),
-            models.CheckConstraint(condition=models.Q(state__in=State.values), name="outreach_state_known"),
+            models.CheckConstraint(
+                condition=models.Q(state__in=State.values), name="outreach_state_known"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -117,7 +124,9 @@ class Delivery(Claimable):
     """One message to one person: the outbox row. At most one per person and message."""
 
     outreach = models.ForeignKey(Outreach, on_delete=models.PROTECT, related_name="deliveries")
-    contact = models.ForeignKey(Contact, null=True, on_delete=models.SET_NULL, related_name="deliveries")
+    contact = models.ForeignKey(
+        Contact, null=True, on_delete=models.SET_NULL, related_name="deliveries"
+    )
     email = models.EmailField()
     name = models.CharField(max_length=200)
     state = models.CharField(max_length=20, choices=DeliveryState, default=DeliveryState.QUEUED)
