@@ -100,3 +100,15 @@ def database(url: str) -> dict[str, object]:
         "PORT": options.pop("port", "") or str(port or ""),
         "OPTIONS": dict(options),
     }
+
+
+def broker_dsn(url: str) -> str:
+    """Return a database address as `key=value` words, the one form in which pgmq reads a socket directory."""
+    from psycopg import ProgrammingError  # noqa: PLC0415  (only when the broker is on PostgreSQL)
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo  # noqa: PLC0415
+
+    try:
+        return make_conninfo("", **conninfo_to_dict(url))
+    except ProgrammingError as error:
+        PROBLEMS.append(("DATABASE_URL", str(error).strip()))
+        return ""

@@ -126,12 +126,15 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 # Background work. The truth is a row; a message is a wake-up (see the README's "Runtime").
-CELERY_BROKER_URL = env.text("PORTAL_BROKER_URL") or "pgmq://"
+CELERY_BROKER_URL = env.text("PORTAL_BROKER_URL") or "pgmq://localhost"  # the address itself is in conn_string
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
     {
-        "conn_string": env.text("DATABASE_URL"),
+        "conn_string": env.broker_dsn(env.text("DATABASE_URL")),
         "init_extension": False,
         "use_notify": True,
+        # A dead database must cost a publisher two seconds, not thirty.
+        "pool_timeout": 2,
+        "pool_size": 4,
         "visibility_timeout": 300,
     }
     if CELERY_BROKER_URL.startswith("pgmq")

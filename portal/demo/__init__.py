@@ -1,0 +1,1 @@
+"""The demo: one honest story on real traffic, from a log file to a customer's page."""
