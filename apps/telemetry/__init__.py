@@ -1,0 +1,8 @@
+"""What happened: ingest, segments, catalogue.
+
+Requests arrive as files (`manage.py ingest`) or over HTTP (`POST /api/v1/events`). `formats` turns
+bytes into columns, `meaning` turns columns into events (whose request, which operation, did it fail
+for the caller), `store` writes immutable Parquet segments and names them in the catalogue. Readers
+open what the catalogue names and nothing else. The files are unpacked as a stream, so memory does
+not grow with the input.
+"""

@@ -1,0 +1,40 @@
+"""The client's address, out of what proxies write."""
+
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+Address = IPv4Address | IPv6Address
+
+
+@lru_cache(maxsize=100_000)
+def forwarded_client(text: str) -> str | None:
+    """Return the first valid address of an X-Forwarded-For value, or None."""
+    for word in text.split(","):
+        if (address := _address(word)) is not None:
+            return str(address)
+    return None
+
+
+@lru_cache(maxsize=100_000)
+def listed_client(text: str) -> str | None:
+    """Return the first public address of a list, else its first address, else the text (a host name)."""
+    if text in {"", "-"}:
+        return None
+    addresses = [a for word in text.replace(",", " ").split() if (a := _address(word)) is not None]
+    for address in addresses:
+        if address.is_global:
+            return str(address)
+    return str(addresses[0]) if addresses else text[:255]
+
+
+def _address(text: str) -> Address | None:
+    """Return an address that may carry a port, brackets or quotes."""
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        return ip_address(text.partition("%")[0])
+    except ValueError:
+        return None

@@ -1,0 +1,108 @@
+"""From a request line to an operation: what was asked, without which one it was asked of."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from apps.telemetry.meaning.agents import Place, place_of
+
+METHODS = frozenset(
+    ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
+    + ("PROPFIND", "REPORT", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "SEARCH", "PURGE", "QUERY")
+)
+STATIC = frozenset(
+    "png jpg jpeg gif svg ico webp avif bmp css js mjs map woff woff2 ttf otf eot mp3 mp4 webm ogg".split()
+)
+DEEPEST = 12  # segments that an operation's name keeps
+LONGEST = 60  # characters of a segment above which it is no name
+
+_REQUEST = re.compile(r"(?P<method>[!-~]+) (?P<target>.*?)(?: HTTP/[\d.]+)?", re.DOTALL)
+_HEX = re.compile(r"(?=.*\d)(?:0x)?[0-9a-fA-F]{12,}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_NUMBERS = re.compile(r"\d[\d.,:_-]*")
+_PREFIXED = re.compile(r"[A-Za-z]{1,12}[_-]\d{2,}")
+_TOKEN = re.compile(r"(?=(?:.*\d){2})(?:[a-z]{1,10}_)?(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])[A-Za-z0-9=+~_-]{10,}")
+_LONG_TOKEN = re.compile(r"(?=(?:.*\d){4})[A-Za-z0-9=+~]{20,}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+MALFORMED = "(malformed request)"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a request line asks for."""
+
+    method: str  # "" when the line is malformed
+    path: str  # without query
+    pattern: str
+    ids: str  # the concrete ids in the path, joined; "" when it has none
+    place: Place
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.pattern}" if self.method else self.pattern
+
+
+def request_of(line: str) -> Request:
+    """Read `GET /orders/7?x=1 HTTP/1.1` or `GET /orders/7`."""
+    match = _REQUEST.fullmatch(line)
+    if match is None:
+        return Request("", "", MALFORMED, "", Place.ANY)
+    method = match["method"].upper()
+    path = path_of(match["target"])
+    if method not in METHODS or not path:
+        return Request("", path, MALFORMED, "", Place.ANY)
+    pattern, ids = pattern_of(path)
+    return Request(method, path, pattern, ids, place_of(path))
+
+
+def path_of(target: str) -> str:
+    """Return the path of a request target: no query, no host. "" if it is none."""
+    target = _CONTROL.sub("", target.strip())
+    if "://" in target[:12]:
+        try:
+            target = urlsplit(target).path or "/"
+        except ValueError:
+            return ""
+    path = target.partition("?")[0].partition("#")[0].partition(";")[0]
+    return path if path.startswith("/") or path == "*" else ""
+
+
+def pattern_of(path: str) -> tuple[str, str]:
+    """Return the path with {id} for what names one thing among many, and those ids.
+
+    >>> pattern_of("/orders/1517085/items")
+    ('/orders/{id}/items', '1517085')
+    """
+    segments = path.split("/")
+    last = segments[-1]
+    stem, dot, extension = last.rpartition(".")
+    if dot and stem and extension.lower() in STATIC:
+        folder = f"/{_name_or_id(segments[1])}" if len(segments) > 2 else ""
+        return f"{folder}/*.{extension.lower()}", ""
+    ids: list[str] = []
+    out: list[str] = []
+    for segment in segments[: DEEPEST + 1]:
+        name = _name_or_id(segment)
+        if name != segment:
+            ids.append(segment)
+        out.append(name)
+    if len(segments) > DEEPEST + 1:
+        out.append("…")
+    return "/".join(out), "/".join(ids)
+
+
+def _name_or_id(segment: str) -> str:
+    if not segment or segment.isalpha():
+        return segment if len(segment) <= LONGEST else "{id}"
+    found = (
+        len(segment) > LONGEST
+        or "@" in segment
+        or _NUMBERS.fullmatch(segment)
+        or _UUID.fullmatch(segment)
+        or _HEX.fullmatch(segment)
+        or _PREFIXED.fullmatch(segment)
+        or _TOKEN.fullmatch(segment)
+        or _LONG_TOKEN.fullmatch(segment)
+    )
+    return "{id}" if found else segment
