@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
@@ -176,9 +176,8 @@ class AuditEvent(models.Model):
     def __str__(self) -> str:
         return f"{self.action} {self.target}"
 
-    @classmethod
+    @staticmethod
     def note(
-        cls,
         *,
         at: datetime,
         user: User | None,
@@ -186,9 +185,9 @@ class AuditEvent(models.Model):
         target: object,
         before: Any = None,
         after: Any = None,
-    ) -> Self:
+    ) -> "AuditEvent":
         """Write one line of the log."""
         label = f"{type(target).__name__.lower()}:{getattr(target, 'pk', target)}"
-        return cls._default_manager.create(
+        return AuditEvent.objects.create(
             at=at, user=user, action=action, target=label, before=before, after=after
         )

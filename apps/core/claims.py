@@ -52,6 +52,5 @@ def holds(row: Claimable, *, state: str) -> models.QuerySet[Any]:
 
     For compare-and-swap: `if not holds(row, state="claimed").update(state="submitting"): return`.
     """
-    return type(row)._default_manager.filter(  # noqa: SLF001  (Django documents it)
-        pk=row.pk, state=state, claim_token=row.claim_token
-    )
+    rows: models.QuerySet[Any] = type(row)._default_manager.all()  # noqa: SLF001  (Django documents it)
+    return rows.filter(**{"pk": row.pk, "state": state, "claim_token": row.claim_token})

@@ -26,7 +26,7 @@ class State(models.TextChoices):
 
 LIVE = (State.INVESTIGATING, State.IDENTIFIED, State.MONITORING, State.REOPENED)
 
-#: state -> the states it may go to. Live states go forward or back; leaving needs a reason only when dismissing or back.
+#: state -> the states it may go to.
 TRANSITIONS: dict[str, tuple[str, ...]] = {
     **{
         state: (*[s for s in LIVE[:3] if s != state], State.RESOLVED, State.DISMISSED)
