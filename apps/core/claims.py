@@ -53,4 +53,4 @@ def holds(row: Claimable, *, state: str) -> models.QuerySet[Any]:
     For compare-and-swap: `if not holds(row, state="claimed").update(state="submitting"): return`.
     """
     rows: models.QuerySet[Any] = type(row)._default_manager.all()  # noqa: SLF001  (Django documents it)
-    return rows.filter(**{"pk": row.pk, "state": state, "claim_token": row.claim_token})
+    return rows.filter(**{"pk": row.pk, "state": state, "claim_token": row.claim_token})  # noqa: PIE804  (state is a subclass column)
