@@ -1,0 +1,541 @@
+"""From events to attempts: cleaning, calls, chains, and how each ended.
+
+An *attempt* is the chain of requests that one actor made to get one thing done. Requests with the
+same idempotency key within a day are one *call*, whatever lies between them. Calls of one (customer,
+operation, target, actor) in time order form chains; a call starts a new chain when it is the first,
+when the call before it succeeded, or when more than W has passed since that one ended.
+
+An attempt belongs to the window in which it starts. Events before the window are read so that an
+attempt that began earlier is not taken for a new one, events after it (up to the horizon H) so that
+a later success is seen. Only groups in which something failed, or in which a key repeats, need the
+window functions: everywhere else each success is an attempt of its own, and is simply counted.
+`attempt_sql` is the same rule written plainly over all events; the tests hold both to one answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from apps.analytics.actors import find_probes, find_proxies
+from apps.analytics.sql import COLUMNS, Fragment, Runner, events_from, fill, numbers, rows_of
+
+DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+DEFAULT_WINDOW_S = 300
+LOOKBACK_MS = 2 * HOUR_MS
+KEY_DAY_MS = DAY_MS
+
+AMBIGUOUS_ABOVE = 0.30
+KEYED_ABOVE = 0.05
+AMBIGUOUS_MIN_EVENTS = 200
+
+SKEW_MIN_EVENTS = 20
+SKEW_MAX_SPREAD_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What one pass reads: files, the window, and how far around it. All times epoch ms UTC.
+
+    `as_of_ms` is the moment from which it is seen, `data_end_ms` the end of what is known.
+    """
+
+    files: tuple[str, ...]
+    start_ms: int
+    end_ms: int
+    as_of_ms: int
+    data_end_ms: int
+    horizon_ms: int = DAY_MS
+    lookback_ms: int = LOOKBACK_MS
+    service: int | None = None
+    windows: Mapping[tuple[str, int], float] = field(default_factory=dict)
+    kinds: Mapping[int, str] = field(default_factory=dict)
+    latency_tenets_ms: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def seen_until_ms(self) -> int:
+        """Nothing after this moment is known."""
+        return min(self.as_of_ms, self.data_end_ms)
+
+    @property
+    def read_from_ms(self) -> int:
+        """First moment that is read."""
+        return self.start_ms - self.lookback_ms
+
+    @property
+    def read_to_ms(self) -> int:
+        """First moment that is not read any more."""
+        return max(self.start_ms, min(self.end_ms + self.horizon_ms, self.seen_until_ms + 1))
+
+    @property
+    def within(self) -> Fragment:
+        """The condition on raw events: time read, and the service asked for."""
+        only = "" if self.service is None else f" AND service = {int(self.service)}"
+        return Fragment(f"ts >= {self.read_from_ms} AND ts < {self.read_to_ms}{only}")
+
+
+def reads(*, start_ms: int, end_ms: int, horizon_ms: int = DAY_MS) -> tuple[int, int]:
+    """The span of event times for which `compute` wants the files: (from, to) in epoch ms."""
+    return start_ms - 4 * HOUR_MS, end_ms + horizon_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What cleaning took out or set aside, by id."""
+
+    proxies: tuple[int, ...]
+    probes: tuple[int, ...]
+    skewed_hosts: int
+    has_duplicates: bool
+
+
+def clean(run: Runner, frame: Frame) -> Cleaned:
+    """Duplicates, clock skew, bots, probes, proxies, in this order.
+
+    Leaves: `raw` (events read), `deduped` (each request once, clocks set right), `dropped`
+    (duplicates taken out), `touched` (per customer, operation, actor: counts in the window) and
+    `clean` (customers' events, actors behind a proxy unknown).
+    """
+    run.view("events", events_from(frame.files))
+    run.view("raw", fill("SELECT * FROM events WHERE $within", within=frame.within))
+    has_duplicates = remove_duplicates(run, source="raw", target="once")
+    skewed = correct_skew(run, source="once", target="deduped")
+    probes: list[int] = []
+    if frame.read_to_ms - frame.read_from_ms >= 23 * HOUR_MS:
+        probes = find_probes(run, events="deduped")
+    run.step("counting who did what")
+    make_clean_view(run, source="deduped", target="people", probes=probes, proxies=())
+    touch(run, frame, source="people")
+    proxies = find_proxies(run, groups="touched")
+    make_clean_view(run, source="deduped", target="clean", probes=probes, proxies=proxies)
+    if proxies:
+        touch(run, frame, source="clean")
+    return Cleaned(tuple(proxies), tuple(probes), skewed, has_duplicates)
+
+
+def remove_duplicates(run: Runner, *, source: str, target: str) -> bool:
+    """Keep one event per (service, request id): the first to arrive, then the first in time.
+
+    Events without a request id are never merged: two equal lines may be two real requests. The
+    service is part of the identity, because a request id travels on to the services behind.
+    Makes the view `target` and the table `<target>_dropped`. Returns whether there were any.
+    """
+    run.table(
+        f"{target}_ids",
+        fill(
+            "SELECT service, request FROM $source WHERE request IS NOT NULL"
+            " GROUP BY service, request HAVING count(*) > 1",
+            source=Fragment(source),
+        ),
+    )
+    names = {"source": Fragment(source), "ids": Fragment(f"{target}_ids")}
+    run.table(
+        f"{target}_ranked",
+        fill(
+            """
+            SELECT *, row_number() OVER (
+                PARTITION BY service, request
+                ORDER BY arrived NULLS LAST, ts, latency_ms NULLS LAST, outcome, operation,
+                         customer, actor NULLS LAST, target NULLS LAST, key NULLS LAST, traffic,
+                         addr NULLS LAST, host NULLS LAST, status NULLS LAST) AS place
+            FROM $source SEMI JOIN $ids USING (service, request)
+            """,
+            **names,
+        ),
+    )
+    ranked = Fragment(f"{target}_ranked")
+    run.view(f"{target}_dropped", fill("SELECT * FROM $ranked WHERE place > 1", ranked=ranked))
+    (any_left,) = run.one(fill("SELECT count(*) FROM $ids", ids=names["ids"]))
+    if not any_left:
+        run.view(target, fill("SELECT * FROM $source", source=names["source"]))
+        return False
+    run.view(
+        target,
+        fill(
+            """
+            SELECT $columns FROM $source ANTI JOIN $ids USING (service, request)
+            UNION ALL SELECT $columns FROM $ranked WHERE place = 1
+            """,
+            columns=Fragment(COLUMNS),
+            ranked=ranked,
+            **names,
+        ),
+    )
+    return True
+
+
+def correct_skew(run: Runner, *, source: str, target: str) -> int:
+    """Set the clocks of the reporting hosts right; returns how many hosts were off.
+
+    skew(host) = median(event end - arrival) - median over hosts, taken off the host's event times.
+    Only where the input says when an event arrived, for hosts with at least 20 events whose middle
+    half arrived within 10 s of each other: batches that arrive late say nothing about a clock.
+    """
+    run.table(
+        "skew",
+        fill(
+            """
+            WITH hosts AS (
+                SELECT host, count(*) AS n,
+                       quantile_cont(ts + coalesce(latency_ms, 0) - arrived, [0.25, 0.5, 0.75]) AS q
+                FROM $source WHERE arrived IS NOT NULL AND host IS NOT NULL GROUP BY host),
+            good AS (SELECT host, q[2] AS middle FROM hosts
+                     WHERE n >= $min_events AND q[3] - q[1] <= $max_spread)
+            SELECT host, CAST(round(middle - (SELECT median(middle) FROM good)) AS BIGINT) AS shift
+            FROM good
+            """,
+            source=Fragment(source),
+            min_events=SKEW_MIN_EVENTS,
+            max_spread=SKEW_MAX_SPREAD_MS,
+        ),
+    )
+    (skewed,) = run.one("SELECT count(*) FROM skew WHERE shift <> 0")
+    if not skewed:
+        run.view(target, fill("SELECT * FROM $source", source=Fragment(source)))
+        return 0
+    run.view(
+        target,
+        fill(
+            "SELECT e.* REPLACE (e.ts - coalesce(s.shift, 0) AS ts)"
+            " FROM $source e LEFT JOIN skew s USING (host)",
+            source=Fragment(source),
+        ),
+    )
+    return int(skewed)
+
+
+def make_clean_view(
+    run: Runner, *, source: str, target: str, probes: Sequence[int], proxies: Sequence[int]
+) -> None:
+    """Customers' events only; actors behind one of the `proxies` are unknown."""
+    actor = Fragment("actor")
+    if proxies:
+        actor = Fragment(
+            fill(
+                "CASE WHEN actor_kind = 3 AND addr IN ($proxies) THEN NULL ELSE actor END",
+                proxies=numbers(proxies),
+            )
+        )
+    not_probes = Fragment("")
+    if probes:
+        not_probes = Fragment(
+            fill("AND (actor IS NULL OR actor NOT IN ($probes))", probes=numbers(probes))
+        )
+    run.view(
+        target,
+        fill(
+            """
+            SELECT ts, coalesce(latency_ms, 0) AS latency, customer, service, operation,
+                   $actor AS actor, actor_kind, addr, target, key, outcome
+            FROM $source WHERE traffic = 0 $not_probes
+            """,
+            source=Fragment(source),
+            actor=actor,
+            not_probes=not_probes,
+        ),
+    )
+
+
+def touch(run: Runner, frame: Frame, *, source: str) -> None:
+    """Count per (customer, operation, actor): everything that needs no order of events.
+
+    `n` requests in the window, `failed`, `aborted`, `ok` of these, `slow` (ok over the tenet, not
+    lonely), `named` by a key, `lonely` (neither actor nor key), `failed_before` (in the look-back).
+    """
+    tenets = frame.latency_tenets_ms
+    slow, join = Fragment("false"), Fragment("")
+    if tenets:
+        table = rows_of(sorted(tenets.items()), "(operation, limit_ms)")
+        slow = Fragment("latency > limit_ms")
+        join = Fragment(
+            fill(
+                "LEFT JOIN (SELECT operation, limit_ms FROM $table) USING (operation)", table=table
+            )
+        )
+    run.table(
+        "touched",
+        fill(
+            """
+            SELECT customer, operation, actor, max(service) AS service,
+                   max(CASE WHEN actor IS NULL THEN 0 ELSE actor_kind END) AS kind,
+                   min(addr) AS addr,
+                   count(*) AS n_all,
+                   count_if(ts >= $start) AS n,
+                   count_if(ts >= $start AND outcome = 1) AS failed,
+                   count_if(ts >= $start AND outcome = 2) AS aborted,
+                   count_if(ts >= $start AND outcome = 0) AS ok,
+                   count_if(ts >= $start AND outcome = 0 AND $slow
+                            AND (actor IS NOT NULL OR key IS NOT NULL)) AS slow,
+                   count_if(ts >= $start AND key IS NOT NULL) AS named,
+                   count_if(ts >= $start AND outcome <> 2 AND actor IS NULL AND key IS NULL)
+                       AS lonely,
+                   count_if(ts < $start AND outcome = 1) AS failed_before
+            FROM $source $join
+            WHERE ts < $end
+            GROUP BY customer, operation, actor
+            """,
+            start=frame.start_ms,
+            end=frame.end_ms,
+            slow=slow,
+            join=join,
+            source=Fragment(source),
+        ),
+    )
+
+
+def build_chains(run: Runner, frame: Frame) -> None:
+    """Make `chains`: one row per attempt of the *hot* groups that starts in the window.
+
+    Hot is a (customer, operation, actor) in which something failed in or shortly before the window,
+    or in which an idempotency key repeats. All other groups are counted from `touched`.
+    """
+    run.table(
+        "hot",
+        fill(
+            """
+            WITH again AS (
+                SELECT key FROM clean WHERE key IS NOT NULL AND ts < $end AND outcome <> 2
+                GROUP BY key HAVING count(*) > 1)
+            SELECT customer, operation, actor FROM touched WHERE failed + failed_before > 0
+            UNION SELECT customer, operation, actor FROM clean SEMI JOIN again USING (key)
+            WHERE ts < $end
+            """,
+            end=frame.end_ms,
+        ),
+    )
+    run.table(
+        "work",
+        """
+        SELECT c.customer, c.operation, c.actor, c.target, c.key, c.ts,
+               c.ts + c.latency AS until, c.outcome = 0 AS ok
+        FROM clean c SEMI JOIN hot h
+          ON c.customer = h.customer AND c.operation = h.operation
+         AND c.actor IS NOT DISTINCT FROM h.actor
+        WHERE c.outcome <> 2 AND NOT (c.actor IS NULL AND c.key IS NULL)
+        """,
+    )
+    make_chains(run, frame)
+
+
+def make_chains(run: Runner, frame: Frame) -> None:
+    """Turn `work` into `chains`: calls, ambiguity, chains, outcome classes."""
+    run.step("joining retries into attempts")
+    for name, text in chain_sql(frame, work="work", chains="chains"):
+        run.table(name, text)
+
+
+def chain_sql(frame: Frame, *, work: str, chains: str) -> list[tuple[str, str]]:
+    """The statements (table name, SELECT) from raw tries to classified attempts."""
+    outside_ms = max(1, frame.read_to_ms - frame.read_from_ms - (frame.end_ms - frame.start_ms))
+    inside_ms = max(1, frame.read_to_ms - frame.read_from_ms)
+    names = {"work": Fragment(work), "chains": Fragment(chains)}
+    return [
+        (f"{chains}_gap", _gap_table(frame)),
+        (f"{chains}_kind", _kind_table(frame)),
+        (f"{chains}_tenet", _tenet_table(frame)),
+        (
+            f"{chains}_busy",
+            fill(
+                _BUSY,
+                start=frame.start_ms,
+                end=frame.end_ms,
+                default_ms=DEFAULT_WINDOW_S * 1000,
+                enough=AMBIGUOUS_MIN_EVENTS,
+                inside_ms=inside_ms,
+                outside_ms=outside_ms,
+                keyed_above=Fragment(str(KEYED_ABOVE)),
+                **names,
+            ),
+        ),
+        (f"{chains}_calls", fill(_CALLS, day=KEY_DAY_MS, **names)),
+        (
+            chains,
+            fill(
+                _CHAINS,
+                start=frame.start_ms,
+                end=frame.end_ms,
+                default_ms=DEFAULT_WINDOW_S * 1000,
+                horizon=frame.horizon_ms,
+                as_of=frame.as_of_ms,
+                keyed_above=Fragment(str(KEYED_ABOVE)),
+                ambiguous_above=Fragment(str(AMBIGUOUS_ABOVE)),
+                **names,
+            ),
+        ),
+    ]
+
+
+def _gap_table(frame: Frame) -> str:
+    """W per (kind of customer, operation) where it is not the default, in milliseconds."""
+    codes = {kind: code for code, kind in enumerate(sorted(set(frame.kinds.values())))}
+    given = [
+        (codes[kind], operation, round(seconds * 1000))
+        for (kind, operation), seconds in sorted(frame.windows.items())
+        if kind in codes
+    ]
+    if not given:
+        return "SELECT 0 AS kind, 0 AS operation, 0::BIGINT AS w_ms WHERE false"
+    return fill("SELECT * FROM $given", given=rows_of(given, "(kind, operation, w_ms)"))
+
+
+def _kind_table(frame: Frame) -> str:
+    codes = {kind: code for code, kind in enumerate(sorted(set(frame.kinds.values())))}
+    if not frame.kinds or not frame.windows:
+        return "SELECT 0 AS customer, 0 AS kind WHERE false"
+    pairs = [(customer, codes[kind]) for customer, kind in sorted(frame.kinds.items())]
+    return fill("SELECT * FROM $pairs", pairs=rows_of(pairs, "(customer, kind)"))
+
+
+def _tenet_table(frame: Frame) -> str:
+    if not frame.latency_tenets_ms:
+        return "SELECT 0 AS operation, 0::BIGINT AS limit_ms WHERE false"
+    pairs = sorted(frame.latency_tenets_ms.items())
+    return fill("SELECT * FROM $pairs", pairs=rows_of(pairs, "(operation, limit_ms)"))
+
+
+# p_amb = 1 - exp(-rate * W): the chance that unrelated new work of the same actor falls into W. The
+# rate comes from outside the window where that has enough events, since retries inflate it inside.
+_BUSY = """
+WITH counted AS (
+    SELECT customer, operation, actor, target, count(*) AS n, count_if(ok) AS n_ok,
+           count_if(ts < $start OR ts >= $end) AS n_outside
+    FROM $work WHERE actor IS NOT NULL GROUP BY ALL HAVING count(*) >= $enough),
+rated AS (
+    SELECT c.*, coalesce(w.w_ms, $default_ms) AS w_ms,
+           CASE WHEN n_outside >= $enough THEN n_outside / $outside_ms::DOUBLE
+                WHEN n_ok > 0 THEN n_ok / $inside_ms::DOUBLE
+                ELSE n / $inside_ms::DOUBLE END AS rate
+    FROM counted c LEFT JOIN ${chains}_kind k USING (customer)
+    LEFT JOIN ${chains}_gap w ON w.kind = k.kind AND w.operation = c.operation)
+SELECT customer, operation, actor, target, 1 - exp(-rate * w_ms) AS p_amb
+FROM rated WHERE 1 - exp(-rate * w_ms) > $keyed_above
+"""
+
+_CALLS = """
+WITH keyed AS (
+    SELECT *, lag(until) OVER p AS before FROM $work WHERE key IS NOT NULL
+    WINDOW p AS (PARTITION BY customer, operation, actor, key ORDER BY ts, ok, until)),
+numbered AS (
+    SELECT *, sum(CASE WHEN before IS NULL OR ts - before > $day THEN 1 ELSE 0 END) OVER p AS call
+    FROM keyed
+    WINDOW p AS (PARTITION BY customer, operation, actor, key ORDER BY ts, ok, until
+                 ROWS UNBOUNDED PRECEDING)),
+joined AS (
+    SELECT customer, operation, actor, key,
+           arg_min_null(target, (ts, coalesce(target, 0))) AS target,
+           min(ts) AS ts, max(until) AS until, bool_or(ok) AS ok,
+           min(ts) FILTER (ok) AS ok_ts, min(until) FILTER (ok) AS ok_until,
+           min(ts) FILTER (NOT ok) AS fail_ts,
+           count(*) AS tries, count_if(NOT ok) AS fails
+    FROM numbered GROUP BY customer, operation, actor, key, call)
+SELECT customer, operation, actor, key, target, ts, until, ok, ok_ts, ok_until, tries,
+       CASE WHEN NOT ok OR fail_ts <= ok_ts THEN fails ELSE 0 END AS fails
+FROM joined
+UNION ALL
+SELECT customer, operation, actor, key, target, ts, until, ok,
+       CASE WHEN ok THEN ts END, CASE WHEN ok THEN until END, 1, CASE WHEN ok THEN 0 ELSE 1 END
+FROM $work WHERE key IS NULL
+"""
+
+_CHAINS = """
+WITH placed AS (
+    SELECT c.*, coalesce(w.w_ms, $default_ms) AS w_ms,
+           CASE WHEN c.key IS NOT NULL AND (c.actor IS NULL OR b.p_amb > $keyed_above)
+                THEN c.key END AS part,
+           c.key IS NULL AND coalesce(b.p_amb, 0) > $ambiguous_above AS ambiguous
+    FROM ${chains}_calls c
+    LEFT JOIN ${chains}_busy b
+      ON c.customer = b.customer AND c.operation = b.operation AND c.actor = b.actor
+     AND c.target IS NOT DISTINCT FROM b.target
+    LEFT JOIN ${chains}_kind k ON k.customer = c.customer
+    LEFT JOIN ${chains}_gap w ON w.kind = k.kind AND w.operation = c.operation),
+looked AS (
+    SELECT *, lag(ok) OVER p AS ok_before, lag(until) OVER p AS before FROM placed
+    WINDOW p AS (PARTITION BY customer, operation, target, actor, part ORDER BY ts, ok, until)),
+numbered AS (
+    SELECT *, sum(CASE WHEN before IS NULL OR ok_before OR ts - before > w_ms THEN 1 ELSE 0 END)
+              OVER p AS chain
+    FROM looked
+    WINDOW p AS (PARTITION BY customer, operation, target, actor, part ORDER BY ts, ok, until
+                 ROWS UNBOUNDED PRECEDING)),
+whole AS (
+    SELECT customer, operation, target, actor, part, chain,
+           min(ts) AS start_ts, max(until) AS last_until, bool_or(ok) AS ok,
+           min(ok_ts) AS ok_ts, min(ok_until) AS ok_until,
+           sum(tries)::BIGINT AS tries, sum(fails)::BIGINT AS fails,
+           bool_or(ambiguous) AS ambiguous, max(w_ms) AS w_ms
+    FROM numbered GROUP BY ALL),
+later AS (
+    SELECT *, CASE WHEN part IS NULL THEN min(ok_ts) OVER (
+                  PARTITION BY customer, operation, target, actor, part ORDER BY start_ts, chain
+                  ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) END AS next_ok
+    FROM whole)
+SELECT l.*,
+       CASE WHEN ambiguous THEN 'cannot_tell'
+            WHEN ok AND fails = 0 AND ok_until - start_ts > t.limit_ms THEN 'slow'
+            WHEN ok AND fails = 0 THEN 'first_try'
+            WHEN ok THEN 'retried'
+            WHEN next_ok - last_until <= $horizon THEN 'came_back'
+            WHEN $as_of - last_until < w_ms THEN 'open'
+            ELSE 'gave_up' END AS class
+FROM later l LEFT JOIN ${chains}_tenet t USING (operation)
+WHERE start_ts >= $start AND start_ts < $end
+"""
+
+
+def attempt_sql(frame: Frame) -> str:
+    """The attempt rule as one plain statement over all events, as an analyst would write it by hand.
+
+    One row per (customer, operation, class) with the number of attempts and of actors. It takes out
+    duplicates, bots and client aborts, and knows W and the horizon, but not skew, probes, proxies or
+    ambiguity. It is what `bench impact` compares with and what the tests hold `compute` to.
+    """
+    return fill(
+        """
+        WITH events AS ($events),
+        ranked AS (
+            SELECT *, row_number() OVER (
+                PARTITION BY service, request ORDER BY arrived NULLS LAST, ts, outcome) AS place
+            FROM events WHERE $within AND request IS NOT NULL),
+        kept AS (
+            SELECT * EXCLUDE (place) FROM ranked WHERE place = 1
+            UNION ALL SELECT * FROM events WHERE $within AND request IS NULL),
+        tries AS (
+            SELECT customer, operation, target, actor, key, ts,
+                   ts + coalesce(latency_ms, 0) AS until, outcome = 0 AS ok
+            FROM kept WHERE traffic = 0 AND outcome <> 2),
+        looked AS (
+            SELECT *, lag(ok) OVER p AS ok_before, lag(until) OVER p AS before,
+                   lag(key) OVER p AS key_before FROM tries
+            WINDOW p AS (PARTITION BY customer, operation, target, actor ORDER BY ts, ok, until)),
+        numbered AS (
+            SELECT *, sum(CASE WHEN before IS NULL THEN 1
+                               WHEN key = key_before AND ts - before <= $day THEN 0
+                               WHEN ok_before OR ts - before > $w_ms THEN 1 ELSE 0 END)
+                      OVER (PARTITION BY customer, operation, target, actor
+                            ORDER BY ts, ok, until ROWS UNBOUNDED PRECEDING) AS chain
+            FROM looked),
+        whole AS (
+            SELECT customer, operation, target, actor, chain, min(ts) AS start_ts,
+                   max(until) AS last_until, bool_or(ok) AS ok, min(ts) FILTER (ok) AS ok_ts,
+                   count_if(NOT ok) AS fails
+            FROM numbered GROUP BY ALL),
+        later AS (
+            SELECT *, min(ok_ts) OVER (
+                PARTITION BY customer, operation, target, actor ORDER BY chain
+                ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS next_ok FROM whole)
+        SELECT customer, operation,
+               CASE WHEN ok AND fails = 0 THEN 'first_try' WHEN ok THEN 'retried'
+                    WHEN next_ok - last_until <= $horizon THEN 'came_back'
+                    WHEN $as_of - last_until < $w_ms THEN 'open' ELSE 'gave_up' END AS class,
+               count(*) AS attempts, count(DISTINCT actor) AS actors
+        FROM later WHERE start_ts >= $start AND start_ts < $end GROUP BY ALL
+        """,
+        events=events_from(frame.files),
+        within=frame.within,
+        day=KEY_DAY_MS,
+        w_ms=DEFAULT_WINDOW_S * 1000,
+        horizon=frame.horizon_ms,
+        as_of=frame.as_of_ms,
+        start=frame.start_ms,
+        end=frame.end_ms,
+    )

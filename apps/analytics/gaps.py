@@ -1,0 +1,169 @@
+"""Questions that could not be answered: why, and what would close them. Never a silent zero."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from apps.analytics.actors import ACTOR_SHARE_NEEDED
+from apps.analytics.events import ActorKind
+from apps.analytics.measures import UPTIME_MIN_ACTORS, CannotTell
+from apps.analytics.results import Gap, ImpactResult
+
+SESSION_SNIPPET = (
+    "Log a pseudonymous session or user id with each request, for example sid=$cookie_sid"
+)
+KEY_SNIPPET = "Ask callers for an Idempotency-Key header, or for a user or session id"
+RETRIED_NEEDED = 20
+
+
+def find_gaps(result: ImpactResult, *, proxies: int) -> tuple[Gap, ...]:
+    """All gaps of a result, the widest first."""
+    return tuple(
+        gap
+        for part in (
+            _nothing(result),
+            _actors(result, proxies),
+            _attempts(result),
+            _small_numbers(result),
+            _history(result),
+            _time(result),
+        )
+        for gap in part
+    )
+
+
+def percent(share: float) -> str:
+    """A share as people say it: "31 %", "under 1 %"."""
+    if 0 < share < 0.01:
+        return "under 1 %"
+    if 0.99 < share < 1:
+        return "over 99 %"
+    return f"{share * 100:.0f} %"
+
+
+def _nothing(result: ImpactResult) -> Iterator[Gap]:
+    if result.figures.requests.total == 0:
+        yield Gap(
+            "no_events",
+            "Did anybody try anything?",
+            "no customer request was recorded in this window",
+            "Check that the sender was running, and ingest its log for this window",
+        )
+
+
+def _actors(result: ImpactResult, proxies: int) -> Iterator[Gap]:
+    coverage = result.figures.coverage
+    if proxies:
+        yield Gap(
+            "proxy",
+            "How many people are behind the proxy?",
+            f"{proxies} {'address carries' if proxies == 1 else 'addresses carry'} so many user agents"
+            " or so much of the traffic that they stand for many people",
+            f"{SESSION_SNIPPET}; or log the forwarded client address",
+        )
+    if coverage.actor is not None and coverage.actor < ACTOR_SHARE_NEEDED:
+        yield Gap(
+            "actor",
+            "How many people were hit?",
+            f"{percent(1 - coverage.actor)} of requests carry nothing that tells who made them;"
+            f" at least {result.figures.actors.at_least_hit:,} were hit",
+            SESSION_SNIPPET,
+            _blind(result),
+        )
+    by_address = result.figures.actors.by_kind.get(ActorKind.ADDRESS.name.lower(), 0)
+    if by_address:
+        yield Gap(
+            "address",
+            "Is each address and browser one person?",
+            f"{by_address:,} of the people counted are known by address and user agent only",
+            SESSION_SNIPPET,
+        )
+    if coverage.named_customer is not None and coverage.named_customer < 1:
+        yield Gap(
+            "customer",
+            "Whose traffic is it?",
+            f"{percent(1 - coverage.named_customer)} of requests belong to nobody we can name",
+            "Add an identification rule to the customer that sends them",
+        )
+
+
+def _blind(result: ImpactResult) -> tuple[int, ...]:
+    """Customers whose people cannot be counted."""
+    return tuple(sorted(c.id for c in result.customers if c.figures.actors.total is None))
+
+
+def _attempts(result: ImpactResult) -> Iterator[Gap]:
+    attempts = result.figures.attempts
+    if not attempts.cannot_tell:
+        return
+    blind = tuple(sorted(c.id for c in result.customers if c.figures.attempts.cannot_tell))
+    share = attempts.cannot_tell / attempts.total
+    yield Gap(
+        "attempts",
+        "Which requests were retries?",
+        f"{attempts.cannot_tell:,} attempts ({percent(share)}) carry neither a person nor a key, or"
+        " come from callers too busy to tell a retry from new work",
+        KEY_SNIPPET,
+        blind,
+    )
+
+
+def _small_numbers(result: ImpactResult) -> Iterator[Gap]:
+    wait = result.figures.extra_wait
+    if 0 < wait.n < RETRIED_NEEDED:
+        yield Gap(
+            "extra_wait",
+            "How long did those who tried again usually wait?",
+            f"only {wait.n} got through on another try; {RETRIED_NEEDED} are needed for a median",
+            "Nothing to add: too few people were affected to say",
+        )
+    uptime = result.figures.user_uptime
+    if result.figures.requests.total and uptime.during is None:
+        yield Gap(
+            "user_uptime",
+            "For which share of their time could people use it?",
+            f"fewer than {UPTIME_MIN_ACTORS} known people were active in the window",
+            SESSION_SNIPPET if result.figures.actors.total is None else "A longer window",
+        )
+
+
+def _history(result: ImpactResult) -> Iterator[Gap]:
+    if isinstance(result.figures.lost, CannotTell):
+        yield Gap(
+            "lost_attempts",
+            "How many never even tried?",
+            result.figures.lost.why,
+            "Keep and ingest the logs of at least three earlier weeks",
+        )
+    if isinstance(result.figures.not_returned, CannotTell) and result.figures.attempts.failed:
+        yield Gap(
+            "not_returned",
+            "Who has not come back since?",
+            result.figures.not_returned.why,
+            "Keep and ingest earlier weeks, and ask again when a day has passed",
+        )
+
+
+def _time(result: ImpactResult) -> Iterator[Gap]:
+    still = result.figures.attempts.open
+    if still:
+        yield Gap(
+            "open",
+            "Are they still trying?",
+            f"{still:,} attempts had failed so shortly before the end of what is seen that another try"
+            " may follow",
+            "Ask again later",
+        )
+    given_up = result.figures.attempts.gave_up
+    if result.provisional and given_up:
+        until = datetime.fromtimestamp((result.end_ms + result.horizon_ms) / 1000, UTC)
+        yield Gap(
+            "provisional",
+            "Will those who gave up come back?",
+            f"what came after is known until {_moment(result)} only",
+            f"Ask again after {until:%d %B %Y %H:%M} UTC with the events up to then",
+        )
+
+
+def _moment(result: ImpactResult) -> str:
+    seen = datetime.fromtimestamp(min(result.as_of_ms, result.watermark_ms) / 1000, UTC)
+    return f"{seen:%d %B %Y %H:%M} UTC"

@@ -1,0 +1,382 @@
+"""What an impact computation answers: frozen, complete, and written as JSON in one fixed form."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from apps.analytics.measures import CannotTell, NotReturned, Outage, UserUptime
+from apps.analytics.stats import Lost
+
+METHOD = "attempt chains 1"
+CLASSES = ("first_try", "slow", "retried", "gave_up", "came_back", "open", "cannot_tell")
+
+
+def rfc3339(ms: int | None) -> str | None:
+    """Epoch milliseconds as RFC 3339 UTC, with milliseconds only where there are any."""
+    if ms is None:
+        return None
+    moment = datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{moment}.{ms % 1000:03d}Z" if ms % 1000 else f"{moment}Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Shares (0..1) of the window's customer requests with a named customer, an actor, a key."""
+
+    named_customer: float | None
+    actor: float | None
+    key: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Requests in the window. `total` is customers' own; bots, probes, duplicates are apart."""
+
+    total: int = 0
+    failed: int = 0
+    client_aborts: int = 0
+    bots: int = 0
+    probes: int = 0
+    duplicates: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Actors:
+    """Distinct actors; None where too few requests say who made them. `at_least_*` always holds."""
+
+    total: int | None
+    hit: int | None
+    at_least_total: int
+    at_least_hit: int
+    by_kind: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Attempts that started in the window, by how they ended. The classes sum to `total`."""
+
+    first_try: int = 0
+    slow: int = 0
+    retried: int = 0
+    gave_up: int = 0
+    came_back: int = 0
+    open: int = 0
+    cannot_tell: int = 0
+
+    @property
+    def total(self) -> int:
+        """All attempts."""
+        return sum(getattr(self, name) for name in CLASSES)
+
+    @property
+    def failed(self) -> int:
+        """Attempts that did not get through in their chain: gave up, came back later, still open."""
+        return self.gave_up + self.came_back + self.open
+
+    @property
+    def through(self) -> int:
+        """Attempts that got through."""
+        return self.first_try + self.slow + self.retried
+
+    def as_json(self) -> dict[str, int]:
+        """In the order of the classes, the total first."""
+        return {"total": self.total, **{name: getattr(self, name) for name in CLASSES}}
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraWait:
+    """Seconds waited beyond the usual by those who got through only after a failure."""
+
+    sum: float = 0.0
+    p50: float | None = None
+    p95: float | None = None
+    n: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The measures that every scope has: everybody, a journey, an operation, a customer.
+
+    `people` counts distinct actors per class of attempt (somebody may be in several).
+    """
+
+    coverage: Coverage
+    requests: Requests
+    actors: Actors
+    attempts: Attempts
+    people: Attempts
+    extra_wait: ExtraWait
+    user_uptime: UserUptime
+    lost: Lost | CannotTell
+    not_returned: NotReturned | CannotTell
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys that every scope shares."""
+        return {
+            "coverage": {
+                "named_customer": _rounded(self.coverage.named_customer),
+                "actor": _rounded(self.coverage.actor),
+                "key": _rounded(self.coverage.key),
+            },
+            "requests": asdict(self.requests),
+            "actors": {
+                "total": self.actors.total,
+                "hit": self.actors.hit,
+                "at_least": {
+                    "total": self.actors.at_least_total,
+                    "hit": self.actors.at_least_hit,
+                },
+                "by_kind": dict(self.actors.by_kind),
+            },
+            "attempts": self.attempts.as_json(),
+            "people": {name: getattr(self.people, name) for name in CLASSES},
+            "extra_wait_s": {
+                "sum": _rounded(self.extra_wait.sum, 3),
+                "p50": _rounded(self.extra_wait.p50, 3),
+                "p95": _rounded(self.extra_wait.p95, 3),
+            },
+            "user_uptime": {
+                "before": _rounded(self.user_uptime.before, 6),
+                "during": _rounded(self.user_uptime.during, 6),
+                "after": _rounded(self.user_uptime.after, 6),
+            },
+            "lost_attempts": lost_json(self.lost),
+            "not_returned": not_returned_json(self.not_returned),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """Actors who failed at an earlier step and got no further: the step, and how many."""
+
+    step: str
+    operation: int
+    actors: int
+
+
+@dataclass(frozen=True, slots=True)
+class ValueAtRisk:
+    """What given-up and lost attempts would have been worth, with the interval of the lost."""
+
+    currency: str
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class JourneyImpact:
+    """What happened to attempts at one journey (its completing operation)."""
+
+    id: int
+    name: str
+    declared: bool
+    done: int
+    operations: tuple[int, ...]
+    figures: Figures
+    blocked_at: tuple[Blocked, ...] = ()
+    value: ValueAtRisk | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Name, shared keys, and where people were blocked before the last step."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "declared": self.declared,
+            **self.figures.as_json(),
+            "blocked_at": [{"step": b.step, "actors": b.actors} for b in self.blocked_at],
+            "value_at_risk": None if self.value is None else asdict(self.value),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class OperationImpact:
+    """What happened to attempts at one operation."""
+
+    id: int
+    name: str
+    service: int
+    figures: Figures
+
+    def as_json(self) -> dict[str, Any]:
+        """Name and shared keys."""
+        return {"id": self.id, "name": self.name, **self.figures.as_json()}
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerJourney:
+    """One customer at one journey: counts of attempts, of the actors behind each class, requests."""
+
+    name: str
+    attempts: Attempts
+    people: Attempts
+    requests: int
+    failed_requests: int
+    actors: int
+    actors_hit: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain counts."""
+        return {
+            "name": self.name,
+            "attempts": self.attempts.as_json(),
+            "requests": {"total": self.requests, "failed": self.failed_requests},
+            "actors": {"total": self.actors, "hit": self.actors_hit},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerImpact:
+    """What happened to one customer. `grade` is explained in `impact.grade`."""
+
+    id: int
+    name: str
+    kind: str
+    grade: str
+    figures: Figures
+    outage: Outage | None = None
+    journeys: tuple[CustomerJourney, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Name, grade, shared keys, own outage."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "kind": self.kind,
+            "grade": self.grade,
+            **self.figures.as_json(),
+            "outage": outage_json(self.outage),
+            "journeys": [journey.as_json() for journey in self.journeys],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A question that this data cannot answer: why, and what would close it.
+
+    `code` is stable ("actor", "retried", "weeks", ...), so that a gap can close itself when the next
+    run does not report it any more. `customers` are the ids it blinds us to; empty means all.
+    """
+
+    code: str
+    question: str
+    why: str
+    closes_by: str
+    customers: tuple[int, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Question, reason, remedy."""
+        return {
+            "code": self.code,
+            "question": self.question,
+            "why": self.why,
+            "closes_by": self.closes_by,
+            "customers": list(self.customers),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of the story, with the key of the figure it rests on and its rank."""
+
+    text: str
+    basis: str
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ImpactResult:
+    """Everything one impact computation can say, and what it cannot."""
+
+    start_ms: int
+    end_ms: int
+    as_of_ms: int
+    watermark_ms: int
+    horizon_ms: int
+    provisional: bool
+    figures: Figures
+    journeys: tuple[JourneyImpact, ...]
+    operations: tuple[OperationImpact, ...]
+    customers: tuple[CustomerImpact, ...]
+    gaps: tuple[Gap, ...]
+    tenets: tuple[Mapping[str, Any], ...] = ()
+    windows: Mapping[str, Any] = field(default_factory=dict)
+    basis: Mapping[str, Any] = field(default_factory=dict)
+    story: tuple[Sentence, ...] = ()
+
+    def customer(self, customer_id: int) -> CustomerImpact | None:
+        """The row of one customer, or None when they made no request in the window."""
+        return next((c for c in self.customers if c.id == customer_id), None)
+
+    def as_json(self) -> dict[str, Any]:
+        """The whole answer, ready for a snapshot. All times RFC 3339 UTC."""
+        return {
+            "window": {"from": rfc3339(self.start_ms), "to": rfc3339(self.end_ms)},
+            "as_of": rfc3339(self.as_of_ms),
+            "watermark": rfc3339(self.watermark_ms),
+            "provisional": self.provisional,
+            **self.figures.as_json(),
+            "journeys": [journey.as_json() for journey in self.journeys],
+            "operations": [operation.as_json() for operation in self.operations],
+            "customers": [customer.as_json() for customer in self.customers],
+            "tenets": [dict(tenet) for tenet in self.tenets],
+            "gaps": [gap.as_json() for gap in self.gaps],
+            "story": [sentence.text for sentence in self.story],
+            "story_basis": [sentence.basis for sentence in self.story],
+            "method": METHOD,
+            "windows": dict(self.windows),
+            "basis": dict(self.basis),
+        }
+
+
+def lost_json(lost: Lost | CannotTell) -> dict[str, Any]:
+    """Expected, observed, estimate with interval; or why not."""
+    if isinstance(lost, CannotTell):
+        return {"cannot_tell": lost.why}
+    return {
+        "expected": round(lost.expected, 1),
+        "observed": lost.observed,
+        "estimate": round(lost.interval.estimate, 1),
+        "low": round(lost.interval.low, 1),
+        "high": round(lost.interval.high, 1),
+        "level": lost.interval.level,
+        "weeks": lost.weeks,
+        "placebos": lost.placebos,
+        "method": lost.method,
+    }
+
+
+def not_returned_json(gone: NotReturned | CannotTell) -> dict[str, Any]:
+    """Exposed, missing, excess with interval; or why not."""
+    if isinstance(gone, CannotTell):
+        return {"cannot_tell": gone.why}
+    return {
+        "exposed": gone.exposed,
+        "missing": gone.missing,
+        "estimate": round(gone.interval.estimate, 1),
+        "low": round(gone.interval.low, 1),
+        "high": round(gone.interval.high, 1),
+        "level": gone.interval.level,
+        "compared_with": gone.compared,
+    }
+
+
+def outage_json(outage: Outage | None) -> dict[str, Any] | None:
+    """From the first failure to the next success, which may not have been seen yet (null)."""
+    if outage is None:
+        return None
+    return {
+        "from": rfc3339(outage.from_ms),
+        "to": rfc3339(outage.to_ms),
+        "failures": outage.failures,
+    }
+
+
+def _rounded(value: float | None, digits: int = 4) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def only(names: Sequence[str], counts: Mapping[str, int]) -> Attempts:
+    """Attempts from a mapping of class to count."""
+    return Attempts(**{name: int(counts.get(name, 0)) for name in names})

@@ -1,0 +1,145 @@
+"""DuckDB in memory, and SQL text that can only be filled with whole numbers and our own fragments."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import duckdb
+
+from apps.analytics.events import EVENT_SCHEMA
+
+Row = tuple[Any, ...]
+Connection = duckdb.DuckDBPyConnection
+
+COLUMNS = ", ".join(EVENT_SCHEMA.names)
+
+
+class Fragment(str):
+    """A piece of SQL that this library wrote itself, never text from outside."""
+
+    __slots__ = ()
+
+
+class Cancelled(Exception):
+    """The caller asked to stop. Nothing was kept."""
+
+
+def fill(text: str, **values: int | Fragment) -> str:
+    """Put numbers and our own fragments into `$name` places. Anything else is a TypeError."""
+    for name, value in values.items():
+        if not isinstance(value, int | Fragment):
+            message = f"{name} is {type(value).__name__}; SQL takes whole numbers and fragments"
+            raise TypeError(message)
+    return Template(text).substitute(values)
+
+
+def literal(text: str) -> Fragment:
+    """A quoted SQL string."""
+    return Fragment("'" + text.replace("'", "''") + "'")
+
+
+def numbers(values: Iterable[int]) -> Fragment:
+    """A list of numbers for IN (...). Empty becomes NULL, which nothing equals."""
+    return Fragment(", ".join(str(int(value)) for value in values) or "NULL")
+
+
+def rows_of(values: Sequence[Sequence[int]], columns: str) -> Fragment:
+    """A small table of whole numbers, one tuple per row; `columns` as "(a, b)". Not empty."""
+    body = ", ".join("(" + ", ".join(str(int(v)) for v in row) + ")" for row in values)
+    return Fragment(f"(VALUES {body}) AS given{columns}")
+
+
+def connect(
+    *,
+    memory_limit: str = "600MB",
+    threads: int = 2,
+    temp_directory: str | Path | None = None,
+) -> Connection:
+    """Open a private DuckDB in memory. What does not fit into `memory_limit` goes to disk.
+
+    One connection per call and process; open it after a fork, never before.
+    """
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory_limit,
+        "threads": threads,
+        "preserve_insertion_order": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    if temp_directory is not None:
+        config["temp_directory"] = str(temp_directory)
+    return duckdb.connect(":memory:", config=config)
+
+
+def events_from(files: Sequence[str]) -> Fragment:
+    """A SELECT of all events in exactly these files; no file at all is an empty relation."""
+    if not files:
+        empty = ", ".join(f"NULL::{_DUCK[str(f.type)]} AS {f.name}" for f in EVENT_SCHEMA)
+        return Fragment(f"SELECT {empty} WHERE false")
+    listed = ", ".join(literal(name) for name in dict.fromkeys(files))
+    return Fragment(
+        f"SELECT {COLUMNS} FROM read_parquet([{listed}], hive_partitioning = false)"  # noqa: S608
+    )
+
+
+_DUCK = {"int64": "BIGINT", "int32": "INTEGER", "int16": "SMALLINT", "int8": "TINYINT"}
+
+
+class Runner:
+    """Runs statements in order, tells how far it is, and stops between two when asked to."""
+
+    def __init__(
+        self,
+        con: Connection,
+        *,
+        steps: int = 1,
+        progress: Callable[[int, int, str], None] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> None:
+        self.con = con
+        self.steps = steps
+        self.done = 0
+        self._progress = progress
+        self._cancelled = cancelled
+        self.temporary: list[tuple[str, str]] = []
+
+    def step(self, label: str) -> None:
+        """Say that the next piece of work begins.
+
+        Raises:
+            Cancelled: when the caller asked to stop.
+        """
+        if self._cancelled is not None and self._cancelled():
+            raise Cancelled
+        self.done = min(self.done + 1, self.steps)
+        if self._progress is not None:
+            self._progress(self.done, self.steps, label)
+
+    def table(self, name: str, text: str) -> None:
+        """Keep the rows of a SELECT as a temporary table until `drop_all`."""
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {text}")
+        self.temporary.append(("TABLE", name))
+
+    def view(self, name: str, text: str) -> None:
+        """Give a SELECT a name until `drop_all`."""
+        self.con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {text}")
+        self.temporary.append(("VIEW", name))
+
+    def rows(self, text: str) -> list[Row]:
+        """All rows of a small answer."""
+        return self.con.execute(text).fetchall()
+
+    def one(self, text: str) -> Row:
+        """The only row of an answer."""
+        row = self.con.execute(text).fetchone()
+        if row is None:
+            message = "a statement that must give one row gave none"
+            raise LookupError(message)
+        return row
+
+    def drop_all(self) -> None:
+        """Remove what this run made, so that a connection can serve the next one."""
+        for kind, name in reversed(dict.fromkeys(self.temporary)):
+            self.con.execute(f"DROP {kind} IF EXISTS temp.{name}")
+        self.temporary.clear()

@@ -1,0 +1,165 @@
+"""Intervals by formula: Wilson, Newcombe's method 10 (MOVER), Student's t, conformal ranks. NumPy only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, lgamma, log, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+Z95 = 1.959963984540054
+"""Two-sided 95 % quantile of the normal distribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate with its interval at `level`, in the unit of the estimate."""
+
+    estimate: float
+    low: float
+    high: float
+    level: float = 0.95
+
+
+def wilson(hits: float, n: float, z: float = Z95) -> tuple[float, float]:
+    """Wilson's score interval (1927) of a share. With no observation: (0, 1)."""
+    if n <= 0:
+        return 0.0, 1.0
+    p = hits / n
+    centre = p + z * z / (2 * n)
+    spread = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """Exposed and compared people with the same earlier activity: counts, and how many are gone."""
+
+    exposed: int
+    exposed_gone: int
+    compared: int
+    compared_gone: int
+
+
+def excess_gone(strata: Sequence[Stratum]) -> Interval:
+    """How many more exposed people are gone than people like them usually are.
+
+    excess = sum over strata of n1 (p1 - p0); the interval is MOVER: the Wilson limits of each share
+    combined as in Newcombe's method 10 (1998), summed over the strata.
+    """
+    estimate = down = up = 0.0
+    for s in strata:
+        if s.exposed == 0:
+            continue
+        p1, p0 = s.exposed_gone / s.exposed, s.compared_gone / max(1, s.compared)
+        l1, u1 = wilson(s.exposed_gone, s.exposed)
+        l0, u0 = wilson(s.compared_gone, s.compared)
+        estimate += s.exposed * (p1 - p0)
+        down += s.exposed**2 * ((p1 - l1) ** 2 + (u0 - p0) ** 2)
+        up += s.exposed**2 * ((u1 - p1) ** 2 + (p0 - l0) ** 2)
+    return Interval(estimate, estimate - sqrt(down), estimate + sqrt(up))
+
+
+def student_t_975(df: int) -> float:
+    """The 97.5 % quantile of Student's t, by bisection on its incomplete beta integral."""
+    low, high = 0.0, 700.0
+    for _ in range(80):
+        middle = (low + high) / 2
+        if _t_cdf(middle, df) < 0.975:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def _t_cdf(t: float, df: int) -> float:
+    # substituting t = sqrt(df) tan(a) makes the density cos(a)^(df - 1), smooth on a bounded range
+    top = np.arctan(t / sqrt(df))
+    angles = np.linspace(0.0, float(top), 2001)
+    area = float(np.trapezoid(np.cos(angles) ** (df - 1), angles))
+    scale = exp(lgamma((df + 1) / 2) - lgamma(df / 2) - log(np.pi) / 2)
+    return 0.5 + area * scale
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Attempts that usually come and did not: expected - observed, with its interval."""
+
+    expected: float
+    observed: int
+    interval: Interval
+    method: str
+    weeks: int
+    placebos: int
+
+
+PLACEBOS_NEEDED = 40
+WEEKS_NEEDED = 3
+EXPECTED_NEEDED = 30.0
+
+
+def lost_attempts(
+    starts: NDArray[np.int64], *, zero: int, length: int, control: int, step: int
+) -> Lost | str:
+    """Attempts never made, from counts of attempt starts; or why that cannot be told.
+
+    `starts[k, i]` counts starts in bin i of week k; row 0 is the week of the window, row k the week
+    k weeks earlier; the window is bins `zero` to `zero + length`, its control period the `control`
+    bins before. expected E = e0 sum(y) / sum(e) with y in the window and e in the control period of
+    the earlier weeks. The interval comes from placebo windows: every (earlier week, offset by
+    `step` bins) plays the incident against the other weeks, and the split-conformal quantiles of
+    z = (y - mu) / sqrt(mu (1 + mu/sum y + mu/e)) say how far counts wander on ordinary days. With
+    fewer than 40 placebo windows: quasi-Poisson t with K - 1 degrees of freedom.
+    Refuses below 3 weeks or 30 expected.
+    """
+    sums = np.concatenate(
+        [np.zeros((len(starts), 1), dtype=np.int64), np.cumsum(starts, axis=1)], axis=1
+    )
+    offsets = np.arange(zero % step, starts.shape[1] - length + 1, step)
+    offsets = offsets[offsets >= control]
+    y = (sums[:, offsets + length] - sums[:, offsets]).astype(float)
+    e = (sums[:, offsets] - sums[:, offsets - control]).astype(float)
+    at = int(np.flatnonzero(offsets == zero)[0])
+    used = [k for k in range(1, len(starts)) if e[k, at] > 0]
+    if len(used) < WEEKS_NEEDED:
+        return f"only {len(used)} earlier weeks to compare with; three are needed"
+    mu, spread = _expect(float(e[0, at]), y[used, at], e[used, at])
+    if mu < EXPECTED_NEEDED:
+        return f"only {mu:.0f} attempts were to be expected; 30 are needed"
+    observed = int(y[0, at])
+    z = _placebo_z(y[used], e[used])
+    if len(z) >= PLACEBOS_NEEDED:
+        low_z, high_z = _conformal(z)
+        method = "ratio to the same window of earlier weeks, placebo windows"
+    else:
+        expected = e[used, at] * float(y[used, at].sum()) / float(e[used, at].sum())
+        chi = float((((y[used, at] - expected) ** 2) / np.maximum(expected, 1.0)).sum())
+        wide = sqrt(max(1.0, chi / (len(used) - 1))) * student_t_975(len(used) - 1)
+        low_z, high_z, method = -wide, wide, "ratio to earlier weeks, quasi-Poisson t"
+    interval = Interval(
+        mu - observed, mu + low_z * spread - observed, mu + high_z * spread - observed
+    )
+    return Lost(mu, observed, interval, method, len(used), len(z))
+
+
+def _expect(e0: float, y: NDArray[np.float64], e: NDArray[np.float64]) -> tuple[float, float]:
+    total_y, total_e = float(y.sum()), float(e.sum())
+    mu = e0 * total_y / total_e
+    return mu, sqrt(mu * (1 + mu / max(total_y, 1.0) + mu / max(e0, 1.0)))
+
+
+def _placebo_z(y: NDArray[np.float64], e: NDArray[np.float64]) -> NDArray[np.float64]:
+    """z of every (week, offset) where the other weeks make at least 10 expected."""
+    other_y, other_e = y.sum(axis=0) - y, e.sum(axis=0) - e
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mu = e * other_y / other_e
+        z = (y - mu) / np.sqrt(mu * (1 + mu / other_y + mu / e))
+    good = (e > 0) & (other_e > 0) & (other_y > 0) & (mu >= 10) & np.isfinite(z)
+    return np.asarray(z[good])
+
+
+def _conformal(z: NDArray[np.float64]) -> tuple[float, float]:
+    ordered, n = np.sort(z), len(z)
+    rank = max(0, int(np.floor(0.025 * (n + 1))) - 1)
+    return float(ordered[rank]), float(ordered[n - 1 - rank])
