@@ -11,7 +11,8 @@ as the lines that `POST /api/v1/events` takes. The same plan gives the same byte
 
 from apps.analytics.simulate.lines import Names, to_ndjson
 from apps.analytics.simulate.plan import FAULTS, Fault, Plan
-from apps.analytics.simulate.stream import ABSENCE_SCHEMA, ATTEMPT_SCHEMA, Chunk, simulate
+from apps.analytics.simulate.stream import Chunk, simulate
+from apps.analytics.simulate.tables import ABSENCE_SCHEMA, ATTEMPT_SCHEMA
 from apps.analytics.simulate.world import (
     JOURNEYS,
     OPERATIONS,

@@ -60,6 +60,11 @@ def join(parts: list[Columns], names: tuple[str, ...]) -> Columns:
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
+def rows_of(columns: Columns, which: Bools | Ints) -> Columns:
+    """Return the rows that a mask or indices name."""
+    return {name: one[which] for name, one in columns.items()}
+
+
 class Behaviour:
     """Dice, world and counters of one run; requests and attempts are numbered through."""
 

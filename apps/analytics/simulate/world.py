@@ -104,6 +104,10 @@ class World:
     demand: Floats  # by half hour, sums to 1
     host_skew: Ints
 
+    def is_human(self, person: Ints) -> Bools:
+        """Return which of these are people, at customers or in our office."""
+        return np.asarray(person < self.machines.first)
+
     @property
     def names(self) -> Names:
         """What the integers of the events are called in lines."""
