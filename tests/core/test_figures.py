@@ -34,7 +34,7 @@ def run(*arguments: str, **options: object) -> str:
 
 
 @pytest.fixture(autouse=True)
-def entries() -> Iterator[None]:  # noqa: C901  (six entries, no branches)
+def entries() -> Iterator[None]:
     @BENCHES.add(
         "t-sorting",
         help="sorting against sorting",
