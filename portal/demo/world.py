@@ -37,7 +37,9 @@ def build(*, now: datetime) -> World:
                 ("Olga", Role.ADMIN),
             ]
         }
-        service = Service.objects.create(slug="shop", name="Shop", description="The shop's pages and checkout")
+        service = Service.objects.create(
+            slug="shop", name="Shop", description="The shop's pages and checkout"
+        )
         journey = _purchase(service)
         _customers(service, amy=people["Amy"])
         _promise(service, journey, people, now=now)
@@ -88,7 +90,9 @@ def _customers(service: Service, *, amy: User) -> None:
             customer=customer, position=position, attribute=Attribute.NETWORK, value=network
         )
         email = f"{person.split()[0].lower()}@{customer.slug}.example"
-        user = User.objects.create_user(email=email, name=person, role=Role.CUSTOMER, password=PASSWORD)
+        user = User.objects.create_user(
+            email=email, name=person, role=Role.CUSTOMER, password=PASSWORD
+        )
         Contact.objects.create(
             customer=customer, name=person, email=email, user=user, time_zone="Europe/Berlin"
         )
@@ -109,7 +113,11 @@ def _customers(service: Service, *, amy: User) -> None:
 def _promise(service: Service, journey: Journey, people: dict[str, User], *, now: datetime) -> None:
     for kind, promise, target in [
         (Kind.CONSUMERS, "If you try to buy something, it works at the first try.", "0.995"),
-        (Kind.BUSINESS, "Orders that you place for your customers go through, and none is lost.", "0.999"),
+        (
+            Kind.BUSINESS,
+            "Orders that you place for your customers go through, and none is lost.",
+            "0.999",
+        ),
     ]:
         tenet = Tenet.objects.create(
             slug=f"orders-{kind}", name=f"Orders of {Kind(kind).label.lower()}", service=service, kind=kind,

@@ -1,0 +1,220 @@
+"""Compute what a window did to customers, once, whatever dies on the way."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from tempfile import TemporaryDirectory
+
+from django.conf import settings
+from django.db import connections, transaction
+from django.db.models import Q
+
+from apps.analytics import story
+from apps.analytics.impact import ImpactResult, compute, connect, reads
+from apps.analytics.sql import Cancelled
+from apps.catalog.models import Service
+from apps.core.claims import claim, holds
+from apps.core.nudge import nudge
+from apps.customers.models import Customer
+from apps.impact import inputs
+from apps.impact.models import CustomerImpact, Gap, ImpactRun, ImpactSnapshot, RunState
+from apps.telemetry import queries as telemetry
+
+logger = logging.getLogger(__name__)
+
+MOST_TRIES = 3
+"""A run that took its worker down this often is given up: it would take the next one down as well."""
+
+Progress = Callable[[int, int, str], None]
+
+
+class NothingToRead(Exception):
+    """There are no events at all; the message says what to do."""
+
+
+def compute_window(
+    *,
+    window_from: datetime,
+    window_to: datetime,
+    as_of: datetime,
+    service: Service | None = None,
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> ImpactResult:
+    """Compute the impact of a window from the events that the catalogue names.
+
+    Raises NothingToRead when nothing was ever ingested, `Cancelled` when `cancelled()` says so.
+    """
+    watermark = telemetry.watermark()
+    if watermark is None:
+        raise NothingToRead("There are no events yet. Send some: manage.py ingest FILE.")
+    start, end = inputs.milliseconds(window_from), inputs.milliseconds(window_to)
+    with TemporaryDirectory(prefix="portal-impact-") as spill:
+        con = connect(
+            memory_limit=f"{settings.PORTAL_COMPUTE_MEMORY_MB}MB", threads=2, temp_directory=spill
+        )
+        with con:
+            result = compute(
+                con,
+                files=inputs.files(*reads(start_ms=start, end_ms=end)),
+                start_ms=start,
+                end_ms=end,
+                as_of_ms=inputs.milliseconds(as_of),
+                data_end_ms=watermark,
+                names=inputs.catalogue(service),
+                latency_tenets_ms=inputs.slow_after(),
+                service=service.pk if service else None,
+                baseline_weeks=inputs.earlier_weeks(start, end),
+                progress=progress,
+                cancelled=cancelled,
+            )
+    return replace(result, tenets=tuple(inputs.judged(result)))
+
+
+def run_next(*, clock: Callable[[], datetime]) -> bool:
+    """Claim the oldest run that waits and compute it; say whether there was one.
+
+    Safe to run twice and at once: the claim is the row's, the snapshot is one per run, and a worker that
+    lost its claim keeps nothing.
+    """
+    waiting = ImpactRun.objects.filter(state=RunState.QUEUED).order_by("pk")
+    claimed = claim(waiting, state=RunState.RUNNING, now=clock())
+    if not claimed:
+        return False
+    run = claimed[0]
+    try:
+        with _kept_alive(run, clock):
+            result = compute_window(
+                window_from=run.window_from,
+                window_to=run.window_to,
+                as_of=max(run.created_at, run.window_to),
+                service=run.service,
+                progress=lambda step, of, _: _note_progress(run, step, of),
+                cancelled=lambda: not holds(run, state=RunState.RUNNING).exists(),
+            )
+        keep(run=run, result=result, now=clock())
+    except Cancelled:
+        logger.info("run %s: the claim is gone, nothing kept", run.pk)
+    except Exception as error:  # the worker must live on, and the reason must be seen on the row
+        logger.exception("run %s failed", run.pk)
+        holds(run, state=RunState.RUNNING).update(
+            state=RunState.FAILED,
+            error=f"{type(error).__name__}: {error}"[:1000],
+            finished_at=clock(),
+        )
+    return True
+
+
+def keep(*, run: ImpactRun, result: ImpactResult, now: datetime) -> ImpactSnapshot | None:
+    """Freeze the result of a claimed run; None when the claim is gone, and then nothing is kept."""
+    with transaction.atomic():
+        if not holds(run, state=RunState.RUNNING).update(
+            state=RunState.DONE, finished_at=now, progress=100, lease_until=None
+        ):
+            return None
+        answer = result.as_json()
+        snapshot = ImpactSnapshot.objects.create(
+            run=run,
+            as_of=datetime.fromisoformat(answer["as_of"]),
+            watermark=datetime.fromisoformat(answer["watermark"]),
+            provisional=result.provisional,
+            method=answer["method"],
+            result=answer,
+            created_at=now,
+        )
+        known = set(Customer.objects.values_list("pk", flat=True))
+        CustomerImpact.objects.bulk_create(
+            [
+                CustomerImpact(
+                    snapshot=snapshot,
+                    customer_id=customer.id,
+                    kind=customer.kind,
+                    grade=customer.grade,
+                    result=customer.as_json(),
+                    story=story.story_for(result, customer.id),
+                )
+                for customer in result.customers
+                if customer.id in known
+            ],
+            batch_size=500,
+        )
+        _note_gaps(snapshot, result, run.service, now)
+        nudge("incidents.sweep")
+    return snapshot
+
+
+def sweep(*, now: datetime) -> None:
+    """Put runs back whose worker died, give up those that keep killing it, and wake a worker."""
+    lost = ImpactRun.objects.filter(state=RunState.RUNNING, lease_until__lt=now)
+    lost.filter(tries__gte=MOST_TRIES).update(
+        state=RunState.FAILED,
+        claim_token=None,
+        finished_at=now,
+        error=f"The worker died {MOST_TRIES} times while it computed this.",
+    )
+    lost.update(state=RunState.QUEUED, claim_token=None, lease_until=None)
+    if ImpactRun.objects.filter(state=RunState.QUEUED).exists():
+        nudge("impact.run", queue="impact")
+
+
+def _note_progress(run: ImpactRun, step: int, of: int) -> None:
+    holds(run, state=RunState.RUNNING).update(progress=min(99, 100 * (step - 1) // max(1, of)))
+
+
+@contextmanager
+def _kept_alive(run: ImpactRun, clock: Callable[[], datetime]) -> Iterator[None]:
+    """Renew the lease while the work goes on: one statement of DuckDB may take longer than a lease."""
+    lease = timedelta(seconds=settings.PORTAL_LEASE_SECONDS)
+    over = threading.Event()
+
+    def renew() -> None:
+        try:
+            while not over.wait(lease.total_seconds() / 3):
+                holds(run, state=RunState.RUNNING).update(lease_until=clock() + lease)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=renew, name=f"lease of run {run.pk}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _note_gaps(
+    snapshot: ImpactSnapshot, result: ImpactResult, service: Service | None, now: datetime
+) -> None:
+    """Open the gaps that this snapshot met, and close those it could answer again."""
+    # One transaction at a time: two runs that end together must not both open the same gap.
+    list(Service.objects.select_for_update().order_by("pk").values_list("pk")[:1])
+    met = set()
+    for gap in result.gaps:
+        met.add(gap.code)
+        Gap.objects.update_or_create(
+            code=gap.code,
+            service=service,
+            closed_at=None,
+            defaults={
+                "question": gap.question[:300],
+                "why": gap.why[:500],
+                "closes_by": gap.closes_by,
+                "latest_snapshot": snapshot,
+            },
+            create_defaults={
+                "question": gap.question[:300],
+                "why": gap.why[:500],
+                "closes_by": gap.closes_by,
+                "latest_snapshot": snapshot,
+                "first_snapshot": snapshot,
+                "opened_at": now,
+            },
+        )
+    if result.figures.requests.total:
+        Gap.objects.filter(~Q(code__in=met), service=service, closed_at=None).update(
+            closed_at=now, latest_snapshot=snapshot
+        )
