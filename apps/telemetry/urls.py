@@ -1,6 +1,9 @@
-"""Addresses of the ingest API."""
+from django.urls import path
 
-from django.urls import URLPattern
+from apps.telemetry import api
 
 app_name = "telemetry"
-urlpatterns: list[URLPattern] = []
+
+urlpatterns = [
+    path("events", api.events, name="events"),
+]

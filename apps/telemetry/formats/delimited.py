@@ -16,8 +16,11 @@ class Delimited:
 
     name = "csv"
 
-    def __init__(self, names: FieldNames, header: Sequence[str], delimiter: str = ",") -> None:
+    def __init__(
+        self, names: FieldNames, header: Sequence[str], delimiter: str = ",", header_line: int = 1
+    ) -> None:
         self._header = list(header)
+        self._header_line = header_line
         self._delimiter = delimiter
         self._picked = names.pick(self._header)
 
@@ -32,7 +35,7 @@ class Delimited:
         lines: list[int] = []
         width = len(self._header)
         for number, line in enumerate(block.split, block.first_line):
-            if not line.strip() or number == 1:
+            if not line.strip() or number == self._header_line:
                 continue
             row = self._row(line)
             if row is None:
@@ -50,6 +53,11 @@ class Delimited:
         at = np.array(lines, dtype=np.int64)
         built = columns_from(named, lines=at, block=block, rejects=rejects, now_ms=now_ms)
         return [built] if len(built) else []
+
+    def whole(self, line: bytes, before: bytes) -> bool:
+        """Whether a last line without a line break is all there."""
+        row = self._row(line)
+        return row is not None and len(row) == len(self._header)
 
     def _row(self, line: bytes) -> list[str] | None:
         if len(line) > MAX_LINE:

@@ -13,6 +13,7 @@ from apps.telemetry.formats.weblog import WebLog
 
 FORMATS = ("auto", "nginx", "apache", "ndjson", "csv")
 LOOK = 50  # lines to look at
+BOM = b"\xef\xbb\xbf"
 
 
 class UnknownFormat(Exception):
@@ -33,6 +34,10 @@ class Parser(Protocol):
         """Return the events of a block; what cannot be one goes to `rejects`."""
         ...
 
+    def whole(self, line: bytes, before: bytes) -> bool:
+        """Whether a last line without a line break is all there, judged by itself and the line before."""
+        ...
+
 
 @dataclass(frozen=True)
 class Found:
@@ -44,7 +49,10 @@ class Found:
 
 def find(head: bytes, *, wanted: str, names: FieldNames) -> Found:
     """Return the parser for an input that begins with `head` (whole lines). Raise UnknownFormat."""
-    lines = [line for line in head.split(b"\n", LOOK + 1)[:LOOK] if line.strip()]
+    head = head.removeprefix(BOM)
+    lines = head.split(b"\n", LOOK + 1)[:LOOK]
+    first = next((number for number, line in enumerate(lines) if line.strip()), 0)
+    lines = [line for line in lines if line.strip()]
     if not lines:
         raise UnknownFormat("There is no line in it", "Give a file with at least one request.")
     if is_binary(head):
@@ -56,15 +64,18 @@ def find(head: bytes, *, wanted: str, names: FieldNames) -> Found:
     for name in ("ndjson", "weblog", "csv"):
         if wanted != "auto" and name != {"nginx": "weblog", "apache": "weblog"}.get(wanted, wanted):
             continue
-        found, why = _TRY[name](lines, names, wanted)
+        found, why = _TRY[name](lines, names, wanted, first + 1)
         if found is not None:
             return found
         tried.append(f"{name if name != 'weblog' else 'nginx and apache'}: {why}")
     shown = excerpt(lines[0])
+    whole = b"\n" in head
     raise UnknownFormat(
         f'{"No format fits" if wanted == "auto" else f"This is not {wanted}"}; the first line is "{shown}". '
         f"Tried {'; '.join(tried)}",
-        "Name the format with --format, or write one JSON object for each request and line.",
+        "Name the format with --format, or write one JSON object for each request and line."
+        if whole
+        else "The file may be cut off: it ends before the first line does.",
     )
 
 
@@ -77,7 +88,7 @@ def is_binary(head: bytes) -> bool:
     return controls > len(sample) // 10
 
 
-def _json(lines: list[bytes], names: FieldNames, _: str) -> tuple[Found | None, str]:
+def _json(lines: list[bytes], names: FieldNames, _: str, first: int) -> tuple[Found | None, str]:
     events = []
     for line in lines:
         try:
@@ -100,7 +111,7 @@ def _json(lines: list[bytes], names: FieldNames, _: str) -> tuple[Found | None, 
     return Found(JsonLines(names), f"NDJSON ({kind})"), ""
 
 
-def _weblog(lines: list[bytes], names: FieldNames, wanted: str) -> tuple[Found | None, str]:
+def _weblog(lines: list[bytes], names: FieldNames, wanted: str, first: int) -> tuple[Found | None, str]:
     parser = WebLog(names, "nginx" if wanted == "auto" else wanted)
     for line in lines:
         fields = parser.fields_of(line.decode("utf-8", "backslashreplace").rstrip("\r"))
@@ -119,9 +130,9 @@ def _weblog(lines: list[bytes], names: FieldNames, wanted: str) -> tuple[Found |
 _COMBINED = frozenset({"remote_addr", "user", "time", "request", "status", "user_agent"})
 
 
-def _csv(lines: list[bytes], names: FieldNames, _: str) -> tuple[Found | None, str]:
+def _csv(lines: list[bytes], names: FieldNames, _: str, first: int) -> tuple[Found | None, str]:
     header, delimiter = header_of(lines[0])
-    parser = Delimited(names, header, delimiter)
+    parser = Delimited(names, header, delimiter, first)
     if "time" not in parser.fields:
         return None, "the first line names no column with a time, such as ts or time"
     if len(set(header)) != len(header):

@@ -47,6 +47,13 @@ class JsonLines:
         tail = Block(block.data[middle:], block.first_line + head.line_count)
         return self._pieces(head, rejects, now_ms) + self._pieces(tail, rejects, now_ms)
 
+    def whole(self, line: bytes, before: bytes) -> bool:
+        """Whether a last line without a line break is all there."""
+        try:
+            return isinstance(orjson.loads(line), dict)
+        except orjson.JSONDecodeError:
+            return False
+
     # quick
 
     def _quick(self, block: Block, rejects: Rejects, now_ms: int) -> Columns | None:

@@ -68,10 +68,14 @@ class WebLog:
             found.append(slow)
         return [columns for columns in found if len(columns)]
 
-    def shape_of(self, line: bytes) -> tuple[bytes, int]:
-        """Return what two whole lines of one writer have in common."""
-        text = line.decode("utf-8", "backslashreplace")
-        return (b"ua" if text.count('"') >= 6 else b"", len(PAIR.findall(text.rpartition('" ')[2])))
+    def whole(self, line: bytes, before: bytes) -> bool:
+        """Whether a last line without a line break is all there: as much as the one `before` it has."""
+        text, previous = (x.decode("utf-8", "backslashreplace").rstrip("\r") for x in (line, before))
+        fields = self.fields_of(text, whole=True)
+        if fields is None:
+            return False
+        pattern = self.fields_of(previous) if previous else None
+        return pattern is None or set(pattern) <= set(fields)
 
     # many lines of one shape
 

@@ -1,0 +1,149 @@
+"""`POST /api/v1/events`: events from programs, stored durably before they are acknowledged."""
+
+import zlib
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, JsonResponse
+from django.http.request import UnreadablePostError
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+
+from apps.accounts.models import ApiKey, Scope
+from apps.telemetry import actions
+
+ARRAY = "application/json"
+LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines", "text/plain")
+RETRY_AFTER = "5"
+
+
+@csrf_exempt
+@login_not_required
+def events(request: HttpRequest) -> JsonResponse:
+    """Take in a delivery of events."""
+    if request.method != "POST":
+        answer = error(405, "method_not_allowed", "Events are sent with POST", f"This was {request.method}.")
+        answer["Allow"] = "POST"
+        return answer
+    try:
+        return _deliver(request)
+    except actions.BadDelivery as bad:
+        return error(bad.status, bad.code, bad.message, bad.hint, **bad.more)
+    except (DatabaseError, InterfaceError, OSError) as trouble:
+        return _later(trouble)
+
+
+def _deliver(request: HttpRequest) -> JsonResponse:
+    # Before the database is asked anything: what needs no key to be refused.
+    kind = (request.content_type or "").lower()
+    if kind not in {ARRAY, *LINES}:
+        return error(
+            415,
+            "unsupported_media_type",
+            f"Content-Type {kind or '(none)'} is not taken here",
+            "Send application/x-ndjson (one JSON object in each line) or application/json (an array).",
+        )
+    if _length(request) > settings.PORTAL_MAX_BODY:
+        return _too_large()
+    key, refusal = _key(request)
+    if key is None:
+        return refusal
+    body = _body(request)
+    return JsonResponse(
+        actions.accept_events(
+            body=body,
+            key=key,
+            idempotency_key=request.headers.get("Idempotency-Key", "").strip()[:200],
+            array=kind == ARRAY and body.lstrip()[:1] == b"[",
+            now=timezone.now(),
+        ).as_json()
+    )
+
+
+def _length(request: HttpRequest) -> int:
+    text = request.headers.get("Content-Length") or "0"
+    return int(text) if text.isdecimal() else 0
+
+
+def _key(request: HttpRequest) -> tuple[ApiKey | None, JsonResponse]:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        return None, _unauthorized("no_key", "There is no API key", "Send Authorization: Bearer KEY.", "")
+    key = ApiKey.objects.authenticate(token.strip(), scope=Scope.INGEST, now=timezone.now())
+    return key, _unauthorized(
+        "bad_key",
+        "This API key is not known, is revoked, or may not send events",
+        "Ask an administrator for a key with the scope ingest.",
+        ', error="invalid_token"',
+    )
+
+
+def _body(request: HttpRequest) -> bytes:
+    """Return the unpacked body. Raise BadDelivery when it is too large or no gzip."""
+    try:
+        body = request.read(settings.PORTAL_MAX_BODY + 1)
+    except UnreadablePostError as gone:
+        raise actions.BadDelivery("cut_off", "The body ended before its end", "Send it again.") from gone
+    if len(body) > settings.PORTAL_MAX_BODY:
+        raise actions.TooLarge(*_too_large_words())
+    packing = request.headers.get("Content-Encoding", "identity").lower().strip()
+    if packing in {"identity", ""}:
+        return body
+    if packing not in {"gzip", "x-gzip"}:
+        raise actions.BadDelivery(
+            "unsupported_encoding", f"Content-Encoding {packing[:40]} is not taken here", "Send gzip or plain."
+        )
+    return _unzipped(body)
+
+
+def _unzipped(body: bytes) -> bytes:
+    limit = settings.PORTAL_MAX_BODY_DECODED
+    unzip = zlib.decompressobj(31)
+    try:
+        plain = unzip.decompress(body, limit + 1)
+    except zlib.error as bad:
+        raise actions.BadDelivery("bad_gzip", f"The body is not gzip: {bad}", "Send it again.") from bad
+    if len(plain) > limit:
+        raise actions.TooLarge(*_too_large_words())
+    if not unzip.eof or unzip.unused_data.strip(b"\0"):
+        raise actions.BadDelivery(
+            "bad_gzip", "The gzip body is not one whole member", "Send it again."
+        )
+    return plain
+
+
+def _too_large_words() -> tuple[str, str, str]:
+    packed, plain = settings.PORTAL_MAX_BODY >> 20, settings.PORTAL_MAX_BODY_DECODED >> 20
+    return (
+        "too_large",
+        f"A body may have {packed} MiB, and {plain} MiB unpacked",
+        "Send the events in several requests.",
+    )
+
+
+def _too_large() -> JsonResponse:
+    return error(413, *_too_large_words())
+
+
+def _unauthorized(code: str, message: str, hint: str, more: str) -> JsonResponse:
+    answer = error(401, code, message, hint)
+    answer["WWW-Authenticate"] = f'Bearer realm="events"{more}'
+    return answer
+
+
+def _later(trouble: Exception) -> JsonResponse:
+    answer = error(
+        503,
+        "unavailable",
+        f"Nothing was stored: {'the database does not answer' if not isinstance(trouble, OSError) else 'the store cannot be written'}",
+        "Send the same body again later; it is stored once however often it comes.",
+    )
+    answer["Retry-After"] = RETRY_AFTER
+    return answer
+
+
+def error(status: int, code: str, message: str, hint: str, **more: Any) -> JsonResponse:
+    """Return an error in the API's one form."""
+    return JsonResponse({"error": {"code": code, "message": message, "hint": hint}, **more}, status=status)

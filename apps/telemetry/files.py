@@ -1,0 +1,418 @@
+"""Take in a file of any size, each of its bytes once.
+
+The unpacked bytes are cut at line ends into chunks; each chunk becomes one `Batch` with its segments
+in one transaction. A chunk is known by the running SHA-256 of the file before and after it. On the next
+run the chunks that are stored are read, verified and skipped, so the same file twice adds nothing, a
+killed run goes on where it was, and of a log that has grown only the new lines are added. The chain
+begins with the service: the same file for another service is another input.
+
+Not recognised: a copy that ends in the middle of a stored chunk (a log cut short), or lines that were
+moved to another place in another file.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+
+from apps.telemetry import queries, store
+from apps.telemetry.catalogue import Catalogue, identities
+from apps.telemetry.formats import detect
+from apps.telemetry.formats.columns import Block, Ints, Rejects
+from apps.telemetry.formats.fields import FieldNames
+from apps.telemetry.models import Batch, Segment
+from apps.telemetry.resolve import Resolver, Tally
+from apps.telemetry.rules import Rules
+from apps.telemetry.sources import Source
+
+CHUNK = 32 << 20  # bytes, unpacked
+BLOCK = 8 << 20  # bytes parsed at once
+HEAD = 1 << 20  # bytes looked at to find the format
+
+Progress = Callable[["Report"], None]
+
+
+@dataclass
+class Report:
+    """What became of one input."""
+
+    source: str
+    service: str
+    format: str = ""
+    description: str = ""
+    size: int = 0  # packed bytes, 0 = not known
+    done: int = 0  # packed bytes read
+    lines: int = 0
+    stored: int = 0
+    already: int = 0
+    rejects: Rejects = field(default_factory=Rejects)
+    tally: Tally = field(default_factory=Tally)
+    segments: int = 0
+    cut_off: str = ""  # the last line, when it is not all there
+    damage: str = ""  # what is wrong with the end of a packed file
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of the input was taken in (lines that do not parse are counted, not a failure)."""
+        return not self.cut_off and not self.damage and self.stored + self.already > 0
+
+    @property
+    def named_share(self) -> float | None:
+        """Share of customers' requests whose customer we can name; None without any."""
+        return self.tally.named / self.tally.customers if self.tally.customers else None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `ingest --json` prints."""
+        return {
+            "source": self.source,
+            "service": self.service,
+            "format": self.format,
+            "recognised": self.description,
+            "lines": self.lines,
+            "stored": self.stored,
+            "already_there": self.already,
+            "rejected": self.rejects.total,
+            "reasons": dict(self.rejects.counts),
+            "samples": [sample.as_json() for sample in self.rejects.samples],
+            "failed": self.tally.failed,
+            "bots": self.tally.bots,
+            "probes": self.tally.probes,
+            "named_share": self.named_share,
+            "with_actor": self.tally.with_actor,
+            "operations": len(self.tally.operations),
+            "segments": self.segments,
+            "from_ms": self.tally.first_ms,
+            "to_ms": self.tally.last_ms,
+            "cut_off": self.cut_off,
+            "damage": self.damage,
+            "whole": self.whole,
+        }
+
+
+@dataclass
+class _Chunk:
+    """A piece of the input that is parsed and waits to be stored."""
+
+    before: str
+    after: str
+    length: int
+    lines: int
+    rejects: Rejects
+    tally: Tally
+    batch_id: str
+    table: pa.Table
+    order: Ints
+
+
+def ingest(
+    path: str,
+    *,
+    now: datetime,
+    wanted: str = "auto",
+    rules: Rules | None = None,
+    service: str = "",
+    progress: Progress | None = None,
+    chunk_bytes: int = CHUNK,
+) -> Report:
+    """Store the requests of one input; return what became of it.
+
+    Raises UnreadableInput, UnknownFormat, UnknownCustomer, and OSError when the store cannot be written.
+    """
+    rules = rules or Rules()
+    service = service or rules.service or "web"
+    with Source(path) as source:
+        report = Report(source=source.name, service=service, size=source.size)
+        run = _Run(source, report, rules, now, chunk_bytes, progress)
+        run.begin(wanted)
+        with _alone(run.log_id):
+            run.go()
+    return report
+
+
+class _Run:
+    """One input on its way into the store."""
+
+    def __init__(
+        self,
+        source: Source,
+        report: Report,
+        rules: Rules,
+        now: datetime,
+        chunk_bytes: int,
+        progress: Progress | None,
+    ) -> None:
+        self._source = source
+        self._report = report
+        self._rules = rules
+        self._now = now
+        self._now_ms = int(now.timestamp() * 1000)
+        self._chunk_bytes = chunk_bytes
+        self._progress = progress or (lambda _: None)
+        self._root = Path(settings.EVENTS_DIR)
+        self._buffer = b""
+        self._ended = False
+        self._line = 1  # number of the next line
+        self._inside_line = False  # the last chunk ended in the middle of an endless line
+        self._last_line = b""
+        seed = f"portal log of {report.service}\n"
+        self._hash = hashlib.sha256(seed.encode())
+        self.log_id = 0
+
+    def begin(self, wanted: str) -> None:
+        """Look at the first lines: the format, and which log it is."""
+        names = FieldNames(self._rules.fields)
+        self._fill(HEAD)
+        cut = self._buffer.rfind(b"\n", 0, HEAD) + 1
+        head = self._buffer[: cut or HEAD]
+        found = detect.find(head, wanted=wanted, names=names)
+        self._parser = found.parser
+        self._report.format = found.parser.name
+        self._report.description = found.description
+        first = f"{self._report.service}\n".encode() + head.partition(b"\n")[0]
+        self.log_id = int.from_bytes(hashlib.blake2b(first, digest_size=8).digest(), "big", signed=True)
+        catalogue = Catalogue()
+        known = identities(default=self._rules.customer)
+        if self._rules.service:
+            catalogue.declare(self._rules.service, self._rules.service_name)
+        self._resolver = Resolver(
+            key=settings.PORTAL_ACTOR_KEY,
+            registry=catalogue,
+            identities=known,
+            rules=self._rules,
+            service=self._report.service,
+        )
+
+    def go(self) -> None:
+        """Store chunk after chunk; while one is written, the next is parsed."""
+        with ThreadPoolExecutor(1, "segments") as writer, ThreadPoolExecutor(1, "hash") as hasher:
+            waiting: tuple[_Chunk, Future[list[store.Written]]] | None = None
+            try:
+                while True:
+                    if self._skip_stored():
+                        continue
+                    data = self._next_chunk()
+                    if not data:
+                        break
+                    chunk = self._parse(data, hasher)
+                    if waiting:
+                        self._commit(*waiting)
+                        waiting = None
+                    if chunk.tally.rows:
+                        waiting = chunk, writer.submit(self._write, chunk)
+                    self._progress(self._report)
+                if waiting:
+                    done, waiting = waiting, None
+                    self._commit(*done)
+            finally:
+                if waiting:
+                    self._abandon(waiting[1])
+        self._report.damage = self._source.damage.what
+        self._report.done = self._source.done
+        self._progress(self._report)
+
+    # the input
+
+    def _fill(self, size: int) -> None:
+        if len(self._buffer) < size and not self._ended:
+            more = self._source.read(size - len(self._buffer))
+            self._buffer += more
+            self._ended = len(self._buffer) < size
+            self._report.done = self._source.done
+
+    def _skip_stored(self) -> bool:
+        """Skip the stored chunk that begins here, if what follows is that chunk."""
+        before = self._hash.hexdigest()
+        for batch in queries.stored_chunks(before):
+            self._fill(batch.length)
+            if len(self._buffer) < batch.length:
+                continue
+            ahead = self._hash.copy()
+            data = self._buffer[: batch.length]
+            ahead.update(data)
+            if ahead.hexdigest() == batch.chain_after:
+                self._hash = ahead
+                self._buffer = self._buffer[batch.length :]
+                self._pass(data)
+                self._report.lines += batch.lines
+                self._report.already += batch.rows
+                self._report.rejects.counts.update(batch.reasons)
+                self._progress(self._report)
+                return True
+        return False
+
+    def _next_chunk(self) -> bytes:
+        """Return whole lines, or b"" at the end of the input."""
+        self._fill(self._chunk_bytes)
+        window = self._buffer[: self._chunk_bytes]
+        cut = window.rfind(b"\n") + 1
+        if self._ended and len(self._buffer) <= self._chunk_bytes:
+            if cut < len(window) and self._complete(window[cut:], window[:cut]):
+                cut = len(window)
+        elif cut == 0:
+            cut = len(window)  # a line longer than a chunk: rejected in pieces
+        self._buffer = self._buffer[cut:]
+        return window[:cut]
+
+    def _complete(self, line: bytes, before: bytes) -> bool:
+        if not line.strip():
+            return True
+        previous = before.rstrip(b"\n").rpartition(b"\n")[2] or self._last_line
+        whole = (
+            not self._source.damage.what
+            and not self._inside_line
+            and self._parser.whole(line, previous)
+        )
+        if not whole:
+            self._report.cut_off = detect.excerpt(line)
+        return whole
+
+    def _pass(self, data: bytes) -> None:
+        """Note that `data` is behind us."""
+        self._line += data.count(b"\n")
+        self._inside_line = not data.endswith(b"\n")
+        self._last_line = data[-4096:].rstrip(b"\n").rpartition(b"\n")[2]
+
+    # events
+
+    def _parse(self, data: bytes, hasher: ThreadPoolExecutor) -> _Chunk:
+        before = self._hash.hexdigest()
+        hashing = hasher.submit(self._hash.update, data)
+        rejects, tally = Rejects(), Tally()
+        tables: list[pa.Table] = []
+        orders: list[Ints] = []
+        for block in self._blocks(data, rejects):
+            for columns in self._parser.parse(block, rejects=rejects, now_ms=self._now_ms):
+                table, seen = self._resolver.resolve(columns)
+                tables.append(table)
+                orders.append(columns.lines)
+                tally.add(seen)
+        hashing.result()
+        self._pass(data)
+        report = self._report
+        report.lines += tally.rows + rejects.total
+        report.rejects.merge(rejects)
+        return _Chunk(
+            before=before,
+            after=self._hash.hexdigest(),
+            length=len(data),
+            lines=tally.rows + rejects.total,
+            rejects=rejects,
+            tally=tally,
+            batch_id=uuid.uuid4().hex,
+            table=pa.concat_tables(tables) if tables else store.empty(),
+            order=np.concatenate(orders) if orders else np.zeros(0, dtype=np.int64),
+        )
+
+    def _blocks(self, data: bytes, rejects: Rejects) -> Iterator[Block]:
+        line = self._line
+        at = 0
+        if self._inside_line:  # the rest of a line that has been rejected
+            at = data.find(b"\n") + 1 or len(data)
+            line += 1
+        elif line == 1:
+            at = len(detect.BOM) if data.startswith(detect.BOM) else 0
+        while at < len(data):
+            end = data.rfind(b"\n", at, at + BLOCK) + 1 or data.find(b"\n", at) + 1 or len(data)
+            if at + BLOCK >= len(data):
+                end = len(data)
+            block = Block(data[at:end], line)
+            yield block
+            line += block.line_count
+            at = end
+
+    # the store
+
+    def _write(self, chunk: _Chunk) -> list[store.Written]:
+        return store.write(chunk.table, order=chunk.order, batch_id=chunk.batch_id, root=self._root)
+
+    def _commit(self, chunk: _Chunk, writing: "Future[list[store.Written]]") -> None:
+        written = writing.result()
+        report = self._report
+        batch = Batch(
+            batch_id=chunk.batch_id,
+            source=report.source[-300:],
+            format=report.format,
+            chain_before=chunk.before,
+            chain_after=chunk.after,
+            length=chunk.length,
+            lines=chunk.lines,
+            rows=chunk.tally.rows,
+            rejected=chunk.rejects.total,
+            reasons=dict(chunk.rejects.counts),
+            samples=[sample.as_json() for sample in chunk.rejects.samples],
+            tally=tally_json(chunk.tally),
+            created_at=self._now,
+        )
+        try:
+            catalogue_rows(batch, written)
+        except IntegrityError:  # another run has stored this chunk meanwhile
+            store.discard(written, root=self._root)
+            report.already += chunk.tally.rows
+            return
+        except BaseException:
+            store.discard(written, root=self._root)
+            raise
+        report.stored += chunk.tally.rows
+        report.segments += len(written)
+        report.tally.add(chunk.tally)
+
+    def _abandon(self, writing: "Future[list[store.Written]]") -> None:
+        try:
+            store.discard(writing.result(), root=self._root)
+        except Exception:  # noqa: BLE001, S110  (it has removed its files itself; the first error is the one to tell)
+            pass
+
+
+def catalogue_rows(batch: Batch, written: list[store.Written]) -> None:
+    """Name the files of a batch in the catalogue, all or none. Raise IntegrityError for a batch that is there."""
+    with transaction.atomic():
+        batch.save(force_insert=True)
+        Segment.objects.bulk_create(
+            [
+                Segment(
+                    batch=batch,
+                    path=one.path,
+                    min_ts=one.min_ts,
+                    max_ts=one.max_ts,
+                    rows=one.rows,
+                    bytes=one.bytes,
+                    sha256=one.sha256,
+                    service_id=one.service,
+                )
+                for one in written
+            ]
+        )
+
+
+def tally_json(tally: Tally) -> dict[str, int | None]:
+    """Return what a batch keeps of its tally."""
+    return {
+        "bots": tally.bots,
+        "probes": tally.probes,
+        "failed": tally.failed,
+        "customers": tally.customers,
+        "named": tally.named,
+        "with_actor": tally.with_actor,
+    }
+
+
+@contextmanager
+def _alone(log_id: int) -> Iterator[None]:
+    """Let one process at a time take in a log; the lock dies with its holder."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [log_id])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [log_id])

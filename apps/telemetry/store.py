@@ -1,0 +1,138 @@
+"""Immutable files of events: written beside their place, made durable, moved there, then named in the catalogue.
+
+A file that the catalogue does not name does not exist for readers; one left behind by a killed
+writer is swept away later (`jobs.sweep_orphans`).
+"""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from apps.analytics.events import EVENT_SCHEMA
+
+HOUR_MS = 3_600_000
+ROW_GROUP = 65_536
+TEMPORARY = ".part"
+
+_DICTIONARY = [
+    *("customer", "actor", "actor_kind", "addr", "service", "operation"),
+    *("outcome", "status", "host", "traffic"),
+]
+
+
+@dataclass(frozen=True)
+class Written:
+    """A segment on disk that the catalogue does not name yet."""
+
+    path: str  # below the root
+    min_ts: int
+    max_ts: int
+    rows: int
+    bytes: int
+    sha256: str
+    service: int | None
+
+
+def write(table: pa.Table, *, order: NDArray[np.int64], batch_id: str, root: Path) -> list[Written]:
+    """Write events as segments, one for each hour of event time, durable when this returns.
+
+    `order` breaks ties of time (the line in the input). Raises OSError, after removing what it wrote.
+    """
+    ts = table.column("ts").to_numpy()
+    if len(ts) > 1 and not (np.diff(ts) >= 0).all():
+        by_time = np.lexsort((order, ts))
+        table = table.take(pa.array(by_time))
+        ts = ts[by_time]
+    hours = ts // HOUR_MS
+    cuts = [0, *(np.flatnonzero(np.diff(hours)) + 1).tolist(), len(ts)]
+    written: list[Written] = []
+    folders: set[Path] = set()
+    try:
+        for number, (start, end) in enumerate(zip(cuts, cuts[1:], strict=False)):
+            name = _name(int(hours[start]), batch_id, number)
+            folder = (root / name).parent
+            if folder not in folders:
+                folders.add(folder)
+                _make_folder(folder, root)
+            written.append(_write_one(table.slice(start, end - start), root, name))
+        for folder in folders:
+            _sync_folder(folder)
+    except BaseException:
+        discard(written, root=root)
+        raise
+    return written
+
+
+def discard(written: list[Written], *, root: Path) -> None:
+    """Remove files that will not be named in the catalogue."""
+    for one in written:
+        (root / one.path).unlink(missing_ok=True)
+
+
+def _name(hour: int, batch_id: str, number: int) -> str:
+    moment = datetime.fromtimestamp(hour * 3600, UTC)
+    return f"dt={moment:%Y-%m-%d}/hh={moment:%H}/{batch_id}-{number}.parquet"
+
+
+def _write_one(part: pa.Table, root: Path, name: str) -> Written:
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        part,
+        sink,
+        compression="zstd",
+        compression_level=1,
+        row_group_size=ROW_GROUP,
+        use_dictionary=_DICTIONARY,
+        write_statistics=["ts", "customer", "service", "operation"],
+    )
+    data = sink.getvalue()
+    path = root / name
+    temporary = path.with_name(f".{path.name}{TEMPORARY}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    ts = part.column("ts")
+    services = np.unique(part.column("service").to_numpy())
+    return Written(
+        path=name,
+        min_ts=ts[0].as_py(),
+        max_ts=ts[-1].as_py(),
+        rows=part.num_rows,
+        bytes=len(data),
+        sha256=sha256(data).hexdigest(),
+        service=int(services[0]) if len(services) == 1 else None,
+    )
+
+
+def _make_folder(folder: Path, root: Path) -> None:
+    """Make a folder durable: an entry in its parent can be lost as well as a file."""
+    missing = [p for p in (folder, *folder.parents) if not p.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in reversed(missing):
+        _sync_folder(made.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def empty() -> pa.Table:
+    """Return no events."""
+    return EVENT_SCHEMA.empty_table()
