@@ -24,7 +24,9 @@ ATTEMPT_SCHEMA: pa.Schema = pa.schema(
         pa.field(
             "request", pa.int64()
         ),  # of its first event in the log; null: no event of it is there
-        pa.field("class", _WORD),  # first_try, slow, retried, came_back, gave_up
+        # first_try, slow, retried, gave_up, or came_back: gave up, and the same person succeeded at the same operation
+        # and target within a day, meant or not, under whatever key
+        pa.field("class", _WORD),
         pa.field("group", _WORD),  # people, by_address, nameless, keyed, unkeyed, internal
         pa.field("person", pa.int64()),  # who truly did it
         pa.field("actor", pa.int64()),  # as the log shows them, null: not at all
