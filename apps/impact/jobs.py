@@ -134,7 +134,7 @@ def keep(*, run: ImpactRun, result: ImpactResult, now: datetime) -> ImpactSnapsh
                     kind=customer.kind,
                     grade=customer.grade,
                     result=customer.as_json(),
-                    story=story.story_for(result, customer.id),
+                    story=[one.text for one in story.story_for(result, customer.id)],
                 )
                 for customer in result.customers
                 if customer.id in known
