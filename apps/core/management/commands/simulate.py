@@ -1,6 +1,7 @@
 """Write generated traffic with an outage in it, and the truth about it."""
 
 import gzip
+import io
 import sys
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
@@ -132,18 +133,42 @@ def _sink(path: str, stdout: Any) -> Iterator[Sink]:
     """
     try:
         if path == "-":
-            yield getattr(stdout, "buffer", None) or _Texts(stdout)
-        elif path.endswith(".gz"):
-            # No time of writing in the file: the same options write the same bytes.
-            with Path(path).open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
-                yield packed
-        else:
-            with Path(path).open("wb") as file:
-                yield file
+            buffer = getattr(stdout, "buffer", None)
+            yield _Whole(getattr(buffer, "raw", buffer)) if buffer else _Texts(stdout)
+            return
+        with Path(path).open("wb", buffering=0) as raw:
+            if path.endswith(".gz"):
+                # No time of writing in the file: the same options write the same bytes.
+                with gzip.GzipFile("", "wb", 6, _Whole(raw), mtime=0) as packed:
+                    yield packed
+            else:
+                yield _Whole(raw)
     except BrokenPipeError:
         raise CommandError("The reader of the output went away.") from None
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+class _Whole(io.RawIOBase):
+    """Writes all or raises: an unbuffered stream may take only a part when its reader goes away."""
+
+    def __init__(self, raw: io.FileIO) -> None:
+        self._raw = raw
+        self._written = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._written
+
+    def write(self, data: Any, /) -> int:
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        while rest:
+            rest = rest[self._raw.write(rest) or 0 :]
+        self._written += size
+        return size
 
 
 class _Texts:
