@@ -17,7 +17,9 @@ class PortalConfig(AppConfig):
     name = "portal"
 
     def ready(self) -> None:
-        """Register the checks of the environment."""
+        """Register the checks, and make the worker's application the one that wake-ups go to."""
+        import portal.celery  # noqa: F401, PLC0415  (it reads the settings, which stand only now)
+
         register(check_environment)
         register(check_production, Tags.security, deploy=True)
 
