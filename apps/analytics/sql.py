@@ -28,8 +28,9 @@ class Cancelled(Exception):
 def fill(text: str, **values: int | Fragment) -> str:
     """Put numbers and our own fragments into `$name` places. Anything else is a TypeError."""
     for name, value in values.items():
-        if not isinstance(value, int | Fragment):
-            message = f"{name} is {type(value).__name__}; SQL takes whole numbers and fragments"
+        checked: object = value
+        if not isinstance(checked, int | Fragment):
+            message = f"{name} is {type(checked).__name__}; SQL takes whole numbers and fragments"
             raise TypeError(message)
     return Template(text).substitute(values)
 

@@ -99,7 +99,7 @@ def _was(n: int) -> str:
 def about(interval: Interval) -> str:
     """ "about 240 (180 to 310)": rounded to what the interval supports."""
     width = max(1.0, interval.high - interval.low)
-    unit = 10 ** max(0, floor(log10(width / 4)) if width >= 4 else 0)
+    unit = int(10 ** max(0, floor(log10(width / 4))))
 
     def to_unit(value: float) -> int:
         return max(0, round(value / unit) * unit)
@@ -218,11 +218,10 @@ def _everybody(result: ImpactResult) -> str:
 def _who(n: int, result: ImpactResult) -> str:
     """People, or callers where they may be programs."""
     kinds = {customer.kind for customer in result.customers}
-    if kinds and kinds <= PEOPLE_KINDS or not kinds:
+    if (kinds and kinds <= PEOPLE_KINDS) or not kinds:
         return _many(n, "person", "people")
-    businesses = sum(1 for customer in result.customers if customer.kind == "business")
     if kinds == {"business"}:
-        return f"{_many(n, 'caller')} of {_many(businesses, 'business', 'businesses')}"
+        return _many(n, "caller")
     return _many(n, "person or program", "people and programs")
 
 
@@ -308,6 +307,7 @@ def _facts(result: ImpactResult) -> Iterator[Sentence]:
     yield from _people_facts(result)
     yield from _waiting_facts(result)
     yield from _missing_facts(result)
+    yield from _business_facts(result)
     yield from _customer_facts(result)
     yield from _uptime_facts(result)
 
@@ -402,6 +402,19 @@ def _missing_facts(result: ImpactResult) -> Iterator[Sentence]:
                 f"journeys.{journey.name}.value_at_risk",
                 _score(1.5, value.low),
             )
+
+
+def _business_facts(result: ImpactResult) -> Iterator[Sentence]:
+    """In how many businesses something did not get through."""
+    businesses = [customer for customer in result.customers if customer.kind == "business"]
+    broken = sum(1 for customer in businesses if customer.figures.attempts.failed)
+    if len(businesses) > 1 and broken:
+        them = "All" if broken == len(businesses) else f"{broken:,} of"
+        yield Sentence(
+            f"{them} {len(businesses):,} businesses had attempts that did not get through.",
+            "customers.grade",
+            _score(3.5, broken),
+        )
 
 
 def _customer_facts(result: ImpactResult) -> Iterator[Sentence]:

@@ -1,0 +1,144 @@
+"""The story reads right: an outage, a fault that hurt nobody, silence, emptiness, a small customer."""
+
+import re
+
+import numpy as np
+import pytest
+
+from apps.analytics.names import Catalogue, CustomerName
+from apps.analytics.stats import Interval
+from apps.analytics.story import about, duration, story_for
+from tests.analytics.test_impact import asked
+from tests.analytics.world import DAY, START, ask, event
+
+
+def told(result):
+    return [sentence.text for sentence in result.story]
+
+
+def for_them(result, customer):
+    return [sentence.text for sentence in story_for(result, customer)]
+
+
+def outage(n_retried, n_gave_up, n_fine, customer=2):
+    """People who got through at once, on another try after 40 s, or never."""
+    events, actor = [], 0
+    for kind, n in (("fine", n_fine), ("retried", n_retried), ("gave up", n_gave_up)):
+        for _ in range(n):
+            actor += 1
+            at = 300 + actor % 600
+            events.append(event(at, actor=actor, customer=customer, outcome=int(kind != "fine")))
+            if kind == "retried":
+                events.append(event(at + 40, actor=actor, customer=customer))
+    return events
+
+
+def test_an_outage_is_told_by_what_people_could_not_do(tmp_path):
+    first, *rest = told(ask(tmp_path, outage(280, 32, 3808, customer=1), minutes=26))
+    assert first == (
+        "Between 10:00 and 10:26 UTC on 19 November 2025, 4,120 people tried “Purchase”."
+        " 4,088 got through, 280 of them only on another try; 32 gave up."
+    ).replace("19 November 2025", first.split(" on ")[1].split(",")[0])
+    assert "312 of 4,120 people met a failure: 312 of 4,400 requests failed." in rest
+    assert any("waited 40 s longer than usual" in text for text in rest)
+    assert len(rest) <= 10
+
+
+def test_every_number_in_the_story_names_its_basis(tmp_path):
+    result = ask(tmp_path, outage(30, 9, 50))
+    assert all(sentence.basis for sentence in result.story)
+    answer = result.as_json()
+    assert len(answer["story"]) == len(answer["story_basis"])
+
+
+def test_a_fault_that_hurt_nobody_is_told_as_that(tmp_path):
+    first = told(ask(tmp_path, outage(3, 0, 100)))[0]
+    assert "3 requests of 106 failed, and nobody gave up" in first
+    assert "got through on another try" in first
+
+
+def test_no_failure_at_all(tmp_path):
+    first = told(ask(tmp_path, outage(0, 0, 20, customer=1)))[0]
+    assert first.endswith("20 people made 20 requests and none failed.")
+
+
+def test_an_empty_window_says_what_it_does_not_know(tmp_path):
+    first = told(ask(tmp_path, [event(-9000)]))[0]
+    assert first.startswith("No customer request was recorded between")
+    assert "cannot tell" in first
+
+
+def test_a_silent_outage_is_told_as_one(tmp_path):
+    nobody = told(asked(tmp_path, lost=1.0))[0]
+    assert "no customer request reached us at all" in nobody
+    assert re.search(r"about \d+ \(\d+ to \d+\) attempts that usually come", nobody)
+    few = told(asked(tmp_path, lost=0.7))[0]
+    assert "no request failed, yet many never came" in few
+
+
+def test_failures_of_nobody_known_are_not_told_as_people(tmp_path):
+    events = [event(n, actor=None, outcome=int(n < 30)) for n in range(100)]
+    text = " ".join(told(ask(tmp_path, events)))
+    assert "cannot be told" in text
+    assert "100 % of requests carry nothing that tells who made them" in text
+    assert " people tried" not in text
+
+
+def test_a_customer_reads_their_own_numbers(tmp_path):
+    result = ask(tmp_path, outage(280, 32, 3808), minutes=26)
+    first = for_them(result, 2)[0]
+    assert first.startswith("312 of your 4,120 attempts at “Purchase” met a failure between 10:00")
+    assert first.endswith("; 280 went through on another try, 32 gave up.")
+    assert for_them(result, 3) == [
+        f"We saw no request of yours {first.split('met a failure ')[1].split(';')[0]}."
+    ]
+
+
+@pytest.mark.parametrize(("retried", "gave_up"), [(280, 4), (1, 30), (2, 2), (0, 1)])
+def test_fewer_than_five_people_are_never_broken_down(tmp_path, retried, gave_up):
+    result = ask(tmp_path, outage(retried, gave_up, 50))
+    text = " ".join(for_them(result, 2))
+    assert "gave up" not in text
+    assert "another try" not in text
+    failed = retried + gave_up
+    assert (
+        f"{failed:,} of your {50 + 2 * retried + gave_up:,} requests for “Purchase” failed" in text
+    )
+
+
+def test_a_customer_without_failures_reads_so(tmp_path):
+    assert for_them(ask(tmp_path, outage(0, 0, 7)), 2)[0].startswith(
+        "None of your 7 requests failed"
+    )
+
+
+def test_a_customers_outage_is_in_their_words(tmp_path):
+    events = [event(n * 60, customer=2, actor=n, outcome=int(1 < n < 12)) for n in range(20)]
+    text = for_them(ask(tmp_path, events), 2)
+    assert (
+        "For 10 minutes, from 10:02:00 to 10:12:00 UTC, none of your requests got through." in text
+    )
+
+
+def test_intervals_are_rounded_to_what_they_support():
+    assert about(Interval(241.3, 178.2, 312.9)) == "about 240 (180 to 310)"
+    assert about(Interval(3.2, 1.1, 6.0)) == "about 3 (1 to 6)"
+    assert about(Interval(5000.0, 3000.0, 7000.0)) == "about 5,000 (3,000 to 7,000)"
+
+
+def test_durations_in_words():
+    assert [duration(s) for s in (0.2, 48, 1320, 12_600)] == [
+        "under a second",
+        "48 s",
+        "22 minutes",
+        "3.5 hours",
+    ]
+
+
+def test_names_from_outside_are_only_ever_text(tmp_path):
+    odd = Catalogue(customers={2: CustomerName(2, "A'); DROP TABLE x --", "business")})
+    chance = np.random.default_rng(1)
+    events = [event(float(t), customer=2, outcome=1) for t in chance.uniform(0, 600, 8)]
+    result = ask(tmp_path, events, names=odd)
+    assert "DROP TABLE" in " ".join(told(result))
+    assert result.as_of_ms == START + 2 * DAY
