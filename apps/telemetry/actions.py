@@ -85,7 +85,9 @@ def accept_events(
 
     The same body again, or anything under the same idempotency key, gets the first answer.
     """
-    name = f"key:{idempotency_key}" if idempotency_key else f"body:{hashlib.sha256(body).hexdigest()}"
+    name = (
+        f"key:{idempotency_key}" if idempotency_key else f"body:{hashlib.sha256(body).hexdigest()}"
+    )
     delivery = f"{key.pk}:{name}"[:300]
     if known := Batch.objects.filter(delivery=delivery).first():
         return _answer(known, duplicate=True)
@@ -145,7 +147,9 @@ def _parsed(body: bytes, *, array: bool, rejects: Rejects, now_ms: int) -> list[
     last = body.rpartition(b"\n")[2]
     if last.strip() and not parser.whole(last, b""):
         if b"\n" not in body.strip():
-            raise BadDelivery("invalid_json", "The body is not JSON", "Send one JSON object for each line.")
+            raise BadDelivery(
+                "invalid_json", "The body is not JSON", "Send one JSON object for each line."
+            )
         line = body.count(b"\n") + 1
         raise BadDelivery(
             "cut_off",
@@ -177,7 +181,9 @@ def _from_array(parser: JsonLines, body: bytes, rejects: Rejects, now_ms: int) -
     try:
         events = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise BadDelivery("invalid_json", f"The body is not JSON: {error.msg}", "Send an array of objects.") from error
+        raise BadDelivery(
+            "invalid_json", f"The body is not JSON: {error.msg}", "Send an array of objects."
+        ) from error
     if isinstance(events, dict):
         events = [events]
     if not isinstance(events, list):
@@ -199,9 +205,13 @@ def _from_array(parser: JsonLines, body: bytes, rejects: Rejects, now_ms: int) -
 
 def _nothing(rejects: Rejects) -> BadDelivery:
     if not rejects.total:
-        return BadDelivery("empty", "The body holds no events", "Send one JSON object for each line.")
+        return BadDelivery(
+            "empty", "The body holds no events", "Send one JSON object for each line."
+        )
     if set(rejects.counts) <= {"not valid JSON", "longer than 1 MiB"}:
-        return BadDelivery("invalid_json", "No line of the body is JSON", "Send one JSON object for each line.")
+        return BadDelivery(
+            "invalid_json", "No line of the body is JSON", "Send one JSON object for each line."
+        )
     return NothingAcceptable(
         "nothing_acceptable",
         "None of the lines is an event; nothing was stored",

@@ -15,7 +15,13 @@ from apps.accounts.models import ApiKey, Scope
 from apps.telemetry import actions
 
 ARRAY = "application/json"
-LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines", "text/plain")
+LINES = (
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonlines",
+    "text/plain",
+)
 RETRY_AFTER = "5"
 
 
@@ -24,7 +30,9 @@ RETRY_AFTER = "5"
 def events(request: HttpRequest) -> JsonResponse:
     """Take in a delivery of events."""
     if request.method != "POST":
-        answer = error(405, "method_not_allowed", "Events are sent with POST", f"This was {request.method}.")
+        answer = error(
+            405, "method_not_allowed", "Events are sent with POST", f"This was {request.method}."
+        )
         answer["Allow"] = "POST"
         return answer
     try:
@@ -70,7 +78,9 @@ def _length(request: HttpRequest) -> int:
 def _key(request: HttpRequest) -> tuple[ApiKey | None, JsonResponse]:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        return None, _unauthorized("no_key", "There is no API key", "Send Authorization: Bearer KEY.", "")
+        return None, _unauthorized(
+            "no_key", "There is no API key", "Send Authorization: Bearer KEY.", ""
+        )
     key = ApiKey.objects.authenticate(token.strip(), scope=Scope.INGEST, now=timezone.now())
     return key, _unauthorized(
         "bad_key",
@@ -85,7 +95,9 @@ def _body(request: HttpRequest) -> bytes:
     try:
         body = request.read(settings.PORTAL_MAX_BODY + 1)
     except UnreadablePostError as gone:
-        raise actions.BadDelivery("cut_off", "The body ended before its end", "Send it again.") from gone
+        raise actions.BadDelivery(
+            "cut_off", "The body ended before its end", "Send it again."
+        ) from gone
     if len(body) > settings.PORTAL_MAX_BODY:
         raise actions.TooLarge(*_too_large_words())
     packing = request.headers.get("Content-Encoding", "identity").lower().strip()
@@ -93,7 +105,9 @@ def _body(request: HttpRequest) -> bytes:
         return body
     if packing not in {"gzip", "x-gzip"}:
         raise actions.BadDelivery(
-            "unsupported_encoding", f"Content-Encoding {packing[:40]} is not taken here", "Send gzip or plain."
+            "unsupported_encoding",
+            f"Content-Encoding {packing[:40]} is not taken here",
+            "Send gzip or plain.",
         )
     return _unzipped(body)
 
@@ -104,7 +118,9 @@ def _unzipped(body: bytes) -> bytes:
     try:
         plain = unzip.decompress(body, limit + 1)
     except zlib.error as bad:
-        raise actions.BadDelivery("bad_gzip", f"The body is not gzip: {bad}", "Send it again.") from bad
+        raise actions.BadDelivery(
+            "bad_gzip", f"The body is not gzip: {bad}", "Send it again."
+        ) from bad
     if len(plain) > limit:
         raise actions.TooLarge(*_too_large_words())
     if not unzip.eof or unzip.unused_data.strip(b"\0"):
@@ -134,10 +150,12 @@ def _unauthorized(code: str, message: str, hint: str, more: str) -> JsonResponse
 
 
 def _later(trouble: Exception) -> JsonResponse:
+    disk = isinstance(trouble, OSError)
+    what = "the store cannot be written" if disk else "the database does not answer"
     answer = error(
         503,
         "unavailable",
-        f"Nothing was stored: {'the database does not answer' if not isinstance(trouble, OSError) else 'the store cannot be written'}",
+        f"Nothing was stored: {what}",
         "Send the same body again later; it is stored once however often it comes.",
     )
     answer["Retry-After"] = RETRY_AFTER
@@ -146,4 +164,6 @@ def _later(trouble: Exception) -> JsonResponse:
 
 def error(status: int, code: str, message: str, hint: str, **more: Any) -> JsonResponse:
     """Return an error in the API's one form."""
-    return JsonResponse({"error": {"code": code, "message": message, "hint": hint}, **more}, status=status)
+    return JsonResponse(
+        {"error": {"code": code, "message": message, "hint": hint}, **more}, status=status
+    )

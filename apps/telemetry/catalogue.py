@@ -70,7 +70,9 @@ class Catalogue:
             if slug != "other" and Service.objects.filter(proposed=True).count() >= MOST_SERVICES:
                 return self.service("other")
             name = slug.replace("-", " ").replace("_", " ").capitalize()
-            found, _ = Service.objects.get_or_create(slug=slug, defaults={"name": name, "proposed": True})
+            found, _ = Service.objects.get_or_create(
+                slug=slug, defaults={"name": name, "proposed": True}
+            )
         return found.pk
 
     def declare(self, slug: str, name: str) -> None:
@@ -140,9 +142,9 @@ def identities(*, default: str = "") -> Identities:
     """Load how to know customers. Raise UnknownCustomer when the default one does not exist."""
     rules = [
         IdentityRule(attribute, value, customer)
-        for attribute, value, customer in IdentificationRule.objects.order_by("position", "pk").values_list(
-            "attribute", "value", "customer_id"
-        )
+        for attribute, value, customer in IdentificationRule.objects.order_by(
+            "position", "pk"
+        ).values_list("attribute", "value", "customer_id")
     ]
     names: dict[str, int] = {}
     for pk, slug, external_id in Customer.objects.values_list("pk", "slug", "external_id"):

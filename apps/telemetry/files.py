@@ -10,6 +10,7 @@ Not recognised: a copy that ends in the middle of a stored chunk (a log cut shor
 moved to another place in another file.
 """
 
+import contextlib
 import hashlib
 import uuid
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ from django.db import IntegrityError, connection, transaction
 from apps.telemetry import queries, store
 from apps.telemetry.catalogue import Catalogue, identities
 from apps.telemetry.formats import detect
-from apps.telemetry.formats.columns import Block, Ints, Rejects
+from apps.telemetry.formats.columns import Block, Ints, Rejects, excerpt
 from apps.telemetry.formats.fields import FieldNames
 from apps.telemetry.models import Batch, Segment
 from apps.telemetry.resolve import Resolver, Tally
@@ -179,7 +180,9 @@ class _Run:
         self._report.format = found.parser.name
         self._report.description = found.description
         first = f"{self._report.service}\n".encode() + head.partition(b"\n")[0]
-        self.log_id = int.from_bytes(hashlib.blake2b(first, digest_size=8).digest(), "big", signed=True)
+        self.log_id = int.from_bytes(
+            hashlib.blake2b(first, digest_size=8).digest(), "big", signed=True
+        )
         catalogue = Catalogue()
         known = identities(default=self._rules.customer)
         if self._rules.service:
@@ -225,7 +228,7 @@ class _Run:
     def _fill(self, size: int) -> None:
         if len(self._buffer) < size and not self._ended:
             more = self._source.read(size - len(self._buffer))
-            self._buffer += more
+            self._buffer = self._buffer + more if self._buffer else more
             self._ended = len(self._buffer) < size
             self._report.done = self._source.done
 
@@ -253,7 +256,9 @@ class _Run:
     def _next_chunk(self) -> bytes:
         """Return whole lines, or b"" at the end of the input."""
         self._fill(self._chunk_bytes)
-        window = self._buffer[: self._chunk_bytes]
+        window = self._buffer
+        if len(window) > self._chunk_bytes:
+            window = window[: self._chunk_bytes]
         cut = window.rfind(b"\n") + 1
         if self._ended and len(self._buffer) <= self._chunk_bytes:
             if cut < len(window) and self._complete(window[cut:], window[:cut]):
@@ -273,12 +278,12 @@ class _Run:
             and self._parser.whole(line, previous)
         )
         if not whole:
-            self._report.cut_off = detect.excerpt(line)
+            self._report.cut_off = excerpt(line)
         return whole
 
     def _pass(self, data: bytes) -> None:
         """Note that `data` is behind us."""
-        self._line += data.count(b"\n")
+        self._line += int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n")))
         self._inside_line = not data.endswith(b"\n")
         self._last_line = data[-4096:].rstrip(b"\n").rpartition(b"\n")[2]
 
@@ -290,7 +295,7 @@ class _Run:
         rejects, tally = Rejects(), Tally()
         tables: list[pa.Table] = []
         orders: list[Ints] = []
-        for block in self._blocks(data, rejects):
+        for block in self._blocks(data):
             for columns in self._parser.parse(block, rejects=rejects, now_ms=self._now_ms):
                 table, seen = self._resolver.resolve(columns)
                 tables.append(table)
@@ -313,7 +318,7 @@ class _Run:
             order=np.concatenate(orders) if orders else np.zeros(0, dtype=np.int64),
         )
 
-    def _blocks(self, data: bytes, rejects: Rejects) -> Iterator[Block]:
+    def _blocks(self, data: bytes) -> Iterator[Block]:
         line = self._line
         at = 0
         if self._inside_line:  # the rest of a line that has been rejected
@@ -367,10 +372,9 @@ class _Run:
         report.tally.add(chunk.tally)
 
     def _abandon(self, writing: "Future[list[store.Written]]") -> None:
-        try:
+        # A writer that failed has removed its files itself; the first error is the one to tell.
+        with contextlib.suppress(Exception):
             store.discard(writing.result(), root=self._root)
-        except Exception:  # noqa: BLE001, S110  (it has removed its files itself; the first error is the one to tell)
-            pass
 
 
 def catalogue_rows(batch: Batch, written: list[store.Written]) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from apps.analytics.events import EVENT_SCHEMA, ActorKind, Outcome, Traffic
@@ -79,9 +80,11 @@ class Distinct:
     def of(cls, column: pa.Array) -> "Distinct":
         """Encode a column; "" and "-" are no values."""
         encoded = column.dictionary_encode()
-        values = encoded.dictionary.to_pylist()
-        table = np.array([-1 if v in {"", "-"} else i for i, v in enumerate(values)] + [-1], dtype=np.int64)
-        return cls(values, table[encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)])
+        codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        for blank in ("", "-"):
+            if (at := pc.index(encoded.dictionary, blank).as_py()) >= 0:
+                codes[codes == at] = -1
+        return cls(encoded.dictionary.to_pylist(), codes)
 
     def numbers(self, each: Sequence[int] | Hashes, none: int = 0) -> Ints:
         """Return for each row the number that belongs to its value."""
@@ -151,7 +154,9 @@ class Resolver:
         text = columns.text
         arrays = {
             "ts": pa.array(columns.ts),
-            "latency_ms": pa.array(columns.latency_ms, mask=np.isnan(columns.latency_ms)).cast(pa.int32()),
+            "latency_ms": pa.array(columns.latency_ms, mask=np.isnan(columns.latency_ms)).cast(
+                pa.int32()
+            ),
             "customer": customer,
             "actor": pa.array(actor, mask=kind == ActorKind.NONE),
             "actor_kind": kind,
@@ -295,7 +300,11 @@ class _Rows:
         by_name = given.codes if given is not None else np.full(self._n, -1)
         # What names the operation: a rule, else the sender, else the path.
         names = len(given.values) if given is not None else 0
-        what = np.where((rule < 0) & (by_name >= 0), by_name, np.where(asked.codes >= 0, names + asked.codes, -1))
+        what = np.where(
+            (rule < 0) & (by_name >= 0),
+            by_name,
+            np.where(asked.codes >= 0, names + asked.codes, -1),
+        )
         services, service_code = np.unique(self.service, return_inverse=True)
         width = names + len(asked.values) + 1
         used, codes = _renumbered(service_code * width + what + 1, len(services) * width)
@@ -315,7 +324,9 @@ class _Rows:
         if place < 0:
             return Wanted(UNNAMED, declared=True)
         if place < len(names):
-            return Wanted(" ".join(names[place].split())[:300].replace("\0", "") or UNNAMED, declared=True)
+            return Wanted(
+                " ".join(names[place].split())[:300].replace("\0", "") or UNNAMED, declared=True
+            )
         return self._r.operation_of(*self._asked[place - len(names)])
 
     def by_rules(self, means: Ints, outcome: Smalls) -> Smalls:
@@ -323,7 +334,9 @@ class _Rows:
         for number, rule in enumerate(self._r._rules.operations):  # noqa: SLF001
             here = (self.rule == number) & (outcome != Outcome.CLIENT_ABORT)
             if rule.failed:
-                outcome = np.where(here & np.isin(means, list(rule.failed)), Outcome.FAILED, outcome)
+                outcome = np.where(
+                    here & np.isin(means, list(rule.failed)), Outcome.FAILED, outcome
+                )
             if rule.ok:
                 outcome = np.where(here & np.isin(means, list(rule.ok)), Outcome.OK, outcome)
         return outcome.astype(np.int8)
@@ -341,7 +354,9 @@ class _Rows:
             by_name = named.numbers([names.get(v, NOBODY) for v in named.values], NOBODY)
             by_rule = np.where(by_rule == NOBODY, by_name, by_rule)
             # a name that we do not know is somebody else, not the default customer
-            return np.where((by_rule == NOBODY) & (named.codes < 0), self._identities.default, by_rule)
+            return np.where(
+                (by_rule == NOBODY) & (named.codes < 0), self._identities.default, by_rule
+            )
         return np.where(by_rule == NOBODY, self._identities.default, by_rule)
 
     def _matches(self, attribute: str, rules: list[tuple[int, str]], none: int) -> Ints:
@@ -370,15 +385,14 @@ class _Rows:
         if "client" in self._encoded:
             return self._encoded["client"]
         listed = self.distinct("addr") or Distinct([], np.full(self._n, -1))
-        numbered: dict[str, int] = {}
-        table = [_number(numbered, listed_client(v)) for v in listed.values]
-        codes = listed.numbers(table, -1)
+        clients = Distinct(list(map(listed_client, listed.values)), listed.codes)
         if (forwarded := self.distinct("forwarded")) is not None:
-            first = [_number(numbered, forwarded_client(v)) for v in forwarded.values]
-            by_proxy = forwarded.numbers(first, -1)
-            codes = np.where(by_proxy >= 0, by_proxy, codes)
-        self._encoded["client"] = Distinct(list(numbered), codes)
-        return self._encoded["client"]
+            first = [forwarded_client(value) for value in forwarded.values]
+            valid = forwarded.numbers([value is not None for value in first], 0) > 0
+            clients.codes = np.where(valid, forwarded.codes + len(clients.values), clients.codes)
+            clients.values += [value or "" for value in first]
+        self._encoded["client"] = clients
+        return clients
 
     def addr_hash(self) -> tuple[Hashes, NDArray[np.bool_]]:
         clients = self._clients()
@@ -428,7 +442,9 @@ class _Rows:
         place = self._request_lines.numbers([int(request.place) for request, _ in self._asked], 0)
         probe = (by_agent == Agent.PROBE) | (place == Place.ALIVE)
         probe |= (place == Place.MAYBE_ALIVE) & (by_agent == Agent.MACHINE)
-        result = np.where(probe, Traffic.PROBE, np.where(by_agent == Agent.BOT, Traffic.BOT, Traffic.CUSTOMERS))
+        result = np.where(
+            probe, Traffic.PROBE, np.where(by_agent == Agent.BOT, Traffic.BOT, Traffic.CUSTOMERS)
+        )
         if (said := self.distinct("traffic")) is not None:
             words = {"bot": Traffic.BOT, "probe": Traffic.PROBE, "customers": Traffic.CUSTOMERS}
             told = said.numbers([words.get(v.lower(), -1) for v in said.values], -1)
@@ -452,10 +468,6 @@ def _renumbered(values: Ints, size: int) -> tuple[Ints, Ints]:
     return used, place[values]
 
 
-def _number(numbered: dict[str, int], value: str | None) -> int:
-    return -1 if value is None else numbered.setdefault(value, len(numbered))
-
-
 def _network(value: str) -> IPv4Network | IPv6Network | None:
     try:
         return ip_network(value.strip(), strict=False)
@@ -463,12 +475,16 @@ def _network(value: str) -> IPv4Network | IPv6Network | None:
         return None
 
 
-def _in_networks(value: str, networks: list[tuple[int, IPv4Network | IPv6Network]], none: int) -> int:
+def _in_networks(
+    value: str, networks: list[tuple[int, IPv4Network | IPv6Network]], none: int
+) -> int:
     try:
         address = ip_address(value)
     except ValueError:
         return none
-    return next((at for at, net in networks if address.version == net.version and address in net), none)
+    return next(
+        (at for at, net in networks if address.version == net.version and address in net), none
+    )
 
 
 def _host_match(value: str, exact: Mapping[str, int], none: int) -> int:
@@ -483,7 +499,12 @@ def _host_match(value: str, exact: Mapping[str, int], none: int) -> int:
 
 
 def _tally(
-    columns: Columns, customer: Ints, kind: Smalls, operation: Ints, outcome: Smalls, traffic: Smalls
+    columns: Columns,
+    customer: Ints,
+    kind: Smalls,
+    operation: Ints,
+    outcome: Smalls,
+    traffic: Smalls,
 ) -> Tally:
     theirs = traffic == Traffic.CUSTOMERS
     return Tally(
@@ -498,5 +519,3 @@ def _tally(
         last_ms=int(columns.ts.max()) if len(columns) else None,
         operations={int(o) for o in np.unique(operation)},
     )
-
-

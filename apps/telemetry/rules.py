@@ -104,7 +104,9 @@ class _Reader:
         rules = tuple(self._operation(entry, at) for at, entry in enumerate(operations, 1))
         names = [rule.name for rule in rules]
         if twice := next((name for name in names if names.count(name) > 1), ""):
-            raise self._bad(twice, f'two operations are named "{twice}"; one may have several paths')
+            raise self._bad(
+                twice, f'two operations are named "{twice}"; one may have several paths'
+            )
         return Rules(
             service=slug,
             service_name=self._text(service, "name", "[service]"),
@@ -118,7 +120,9 @@ class _Reader:
         found: dict[str, tuple[str, ...]] = {}
         for name, value in table.items():
             names = [value] if isinstance(value, str) else value
-            if not isinstance(names, list) or not all(isinstance(n, str) and n.strip() for n in names):
+            if not isinstance(names, list) or not all(
+                isinstance(n, str) and n.strip() for n in names
+            ):
                 raise self._bad(name, f"[fields] {name}: a name or a list of names is needed")
             found[name] = tuple(names)
         return found
@@ -178,7 +182,9 @@ class _Reader:
     def _known(self, data: dict[str, Any], known: set[str], where: str) -> None:
         for key in data:
             if key not in known:
-                raise self._bad(key, f"{where} has no key {key}; it may have {', '.join(sorted(known))}".strip())
+                raise self._bad(
+                    key, f"{where} has no key {key}; it may have {', '.join(sorted(known))}".strip()
+                )
 
     def _bad(self, near: str, message: str) -> BadRules:
         word = re.compile(rf"(?<![\w-]){re.escape(near)}(?![\w-])")

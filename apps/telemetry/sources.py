@@ -43,7 +43,8 @@ class Source:
         head = self._read()
         if kind := next((name for magic, name in PACKED.items() if head.startswith(magic)), ""):
             raise UnreadableInput(
-                f"{self.name} is packed with {kind}", f"Unpack it first, for example: {kind} -dc FILE | … ingest -"
+                f"{self.name} is packed with {kind}",
+                f"Unpack it first, for example: {kind} -dc FILE | … ingest -",
             )
         if head.startswith(GZIP):
             self._unzip = zlib.decompressobj(31)
@@ -54,7 +55,9 @@ class Source:
             return sys.stdin.buffer
         place = Path(path)
         if place.is_dir():
-            raise UnreadableInput(f"{path} is a directory", f"Name its files, for example: {path.rstrip('/')}/*.log")
+            raise UnreadableInput(
+                f"{path} is a directory", f"Name its files, for example: {path.rstrip('/')}/*.log"
+            )
         try:
             file = place.open("rb")
             self.size = place.stat().st_size
@@ -66,7 +69,10 @@ class Source:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._file is not sys.stdin.buffer:
             self._file.close()
@@ -76,21 +82,23 @@ class Source:
         pieces: list[bytes] = []
         size = 0
         while size < most and not self._ended:
-            piece = self._unpack(most - size) if self._unzip is not None else self._plain(most - size)
+            piece = (
+                self._unpack(most - size) if self._unzip is not None else self._plain(most - size)
+            )
             pieces.append(piece)
             size += len(piece)
-        return b"".join(pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _read(self) -> bytes:
+    def _read(self, most: int = PIECE) -> bytes:
         try:
-            data = self._file.read(PIECE)
+            data = self._file.read(most)
         except OSError as error:
             raise UnreadableInput(f"{self.name}: {error.strerror or error}") from error
         self.done += len(data)
         return data
 
     def _plain(self, most: int) -> bytes:
-        data = self._left or self._read()
+        data = self._left or self._read(most)
         self._left = data[most:]
         if not data:
             self._ended = True

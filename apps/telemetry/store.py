@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +56,7 @@ def write(table: pa.Table, *, order: NDArray[np.int64], batch_id: str, root: Pat
     written: list[Written] = []
     folders: set[Path] = set()
     try:
-        for number, (start, end) in enumerate(zip(cuts, cuts[1:], strict=False)):
+        for number, (start, end) in enumerate(pairwise(cuts)):
             name = _name(int(hours[start]), batch_id, number)
             folder = (root / name).parent
             if folder not in folders:

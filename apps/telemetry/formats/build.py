@@ -16,7 +16,16 @@ FUTURE_MS = 5 * 60 * 1000
 """An event this far ahead of our clock is a sender's wrong clock or a wrong date, not an event."""
 
 NUMERIC = frozenset(
-    {"time", "latency_ms", "latency_s", "latency_us", "latency_ns", "request_time", "status", "arrived"}
+    {
+        "time",
+        "latency_ms",
+        "latency_s",
+        "latency_us",
+        "latency_ns",
+        "request_time",
+        "status",
+        "arrived",
+    }
 )
 FLAGS = frozenset({"ok", "error", "outcome", "bot"})
 
@@ -67,7 +76,11 @@ def numbers(column: pa.Array) -> Floats:
             codes = distinct.indices.fill_null(len(table) - 1).to_numpy(zero_copy_only=False)
             return _finite(table[codes])
     elif not pa.types.is_floating(column.type):
-        column = text_of(column).cast(pa.float64()) if pa.types.is_boolean(column.type) else column.cast(pa.float64())
+        column = (
+            text_of(column).cast(pa.float64())
+            if pa.types.is_boolean(column.type)
+            else column.cast(pa.float64())
+        )
     result: Floats = column.fill_null(np.nan).to_numpy(zero_copy_only=False)
     return _finite(result)
 
@@ -97,7 +110,9 @@ def columns_from(
     ts = np.where(ts == MISSING, MISSING, ts - shift)
     status, wild = _status(named, n)
     declared = _declared(named, n)
-    arrived = times.to_ms(first_given(named["arrived"])) if "arrived" in named else np.full(n, MISSING)
+    arrived = (
+        times.to_ms(first_given(named["arrived"])) if "arrived" in named else np.full(n, MISSING)
+    )
     parsed = Columns(lines, ts, latency, status, declared, arrived, _texts(named, n))
     no_meaning = (status == MISSING) & (declared < 0)
     return reject(
@@ -128,7 +143,9 @@ def reject(
         fresh = holds & ~bad
         if fresh.any():
             at = np.flatnonzero(fresh)
-            rejects.add_many(reason, parsed.lines[at[: rejects.keep]].tolist(), block.line, count=len(at))
+            rejects.add_many(
+                reason, parsed.lines[at[: rejects.keep]].tolist(), block.line, count=len(at)
+            )
             bad |= fresh
     return parsed.keep(~bad) if bad.any() else parsed
 
@@ -170,7 +187,7 @@ def _declared(named: Named, n: int) -> Smalls:
         failed = _by_word(named["error"], lambda w: -1 if w in FALSE else Outcome.FAILED)
         result = np.where(failed >= 0, failed, result)
     if "ok" in named:
-        meant = _by_word(named["ok"], lambda w: _ok(w))
+        meant = _by_word(named["ok"], _ok)
         result = np.where(meant >= 0, meant, result)
     if "outcome" in named:
         meant = _by_word(named["outcome"], lambda w: OUTCOMES.get(w, -1))
@@ -212,7 +229,9 @@ def _texts(named: Named, n: int) -> dict[str, pa.Array]:
 
 def _sessions(cookies: pa.Array) -> pa.Array:
     distinct = cookies.dictionary_encode()
-    found = pa.array([session_of(cookie or "") for cookie in distinct.dictionary.to_pylist()], pa.string())
+    found = pa.array(
+        [session_of(cookie or "") for cookie in distinct.dictionary.to_pylist()], pa.string()
+    )
     return found.take(distinct.indices)
 
 

@@ -76,7 +76,9 @@ def excerpt(text: bytes | str, limit: int = 120) -> str:
     if isinstance(text, bytes):
         text = text[: limit * 4].decode("utf-8", "backslashreplace")
     text = text.rstrip("\r\n")
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:limit])
+    shown = "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:limit]
+    )
     shown = shown.encode("utf-8", "backslashreplace").decode()
     return shown + ("…" if len(text) > limit else "")
 

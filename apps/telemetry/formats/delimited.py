@@ -54,7 +54,7 @@ class Delimited:
         built = columns_from(named, lines=at, block=block, rejects=rejects, now_ms=now_ms)
         return [built] if len(built) else []
 
-    def whole(self, line: bytes, before: bytes) -> bool:
+    def whole(self, line: bytes, _: bytes) -> bool:
         """Whether a last line without a line break is all there."""
         row = self._row(line)
         return row is not None and len(row) == len(self._header)

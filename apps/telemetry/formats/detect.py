@@ -34,7 +34,7 @@ class Parser(Protocol):
         """Return the events of a block; what cannot be one goes to `rejects`."""
         ...
 
-    def whole(self, line: bytes, before: bytes) -> bool:
+    def whole(self, line: bytes, before: bytes, /) -> bool:
         """Whether a last line without a line break is all there, judged by itself and the line before."""
         ...
 
@@ -111,7 +111,9 @@ def _json(lines: list[bytes], names: FieldNames, _: str, first: int) -> tuple[Fo
     return Found(JsonLines(names), f"NDJSON ({kind})"), ""
 
 
-def _weblog(lines: list[bytes], names: FieldNames, wanted: str, first: int) -> tuple[Found | None, str]:
+def _weblog(
+    lines: list[bytes], names: FieldNames, wanted: str, first: int
+) -> tuple[Found | None, str]:
     parser = WebLog(names, "nginx" if wanted == "auto" else wanted)
     for line in lines:
         fields = parser.fields_of(line.decode("utf-8", "backslashreplace").rstrip("\r"))

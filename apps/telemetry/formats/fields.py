@@ -21,7 +21,16 @@ FIELDS: dict[str, tuple[str, ...]] = {
         *("customer", "customer_id", "tenant", "tenant_id", "account", "account_id"),
         *("organization", "organisation", "org", "org_id", "company"),
     ),
-    "user": ("actor", "user", "user_id", "uid", "end_user", "remote_user", "username", "enduser_id"),
+    "user": (
+        "actor",
+        "user",
+        "user_id",
+        "uid",
+        "end_user",
+        "remote_user",
+        "username",
+        "enduser_id",
+    ),
     "session": ("session", "session_id", "sid", "cookie_sid", "sessionid", "visitor_id", "visitor"),
     "cookie": ("cookie", "http_cookie"),
     "api_key": ("api_key", "apikey", "api_key_id", "client_id", "consumer"),
@@ -43,7 +52,14 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "outcome": ("outcome",),
     "ok": ("ok", "success", "succeeded"),
     "error": ("error", "failed", "is_error"),
-    "key": ("idempotency_key", "idempotency", "idempotencykey", "http_idempotency_key", "idem", "key"),
+    "key": (
+        "idempotency_key",
+        "idempotency",
+        "idempotencykey",
+        "http_idempotency_key",
+        "idem",
+        "key",
+    ),
     "request_id": ("request_id", "rid", "req_id", "x_request_id", "http_x_request_id", "event_id"),
     "host": ("host", "http_host", "authority", "_authority", "server_name", "vhost"),
     "reporter": ("hostname", "reporter", "reporting_host", "instance", "pod", "node"),
@@ -56,13 +72,29 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 """Our name of a field -> the names that senders use, the one to prefer first."""
 
-SESSION_COOKIES = ("sid", "session", "sessionid", "session_id", "jsessionid", "phpsessid", "connect.sid")
+SESSION_COOKIES = (
+    "sid",
+    "session",
+    "sessionid",
+    "session_id",
+    "jsessionid",
+    "phpsessid",
+    "connect.sid",
+)
 
 
 @lru_cache(maxsize=4096)
 def plain(name: str) -> str:
     """Return a sender's name in the form of FIELDS: lower case, underscores, no $ in front."""
-    return name.strip().lstrip("$").lower().replace("-", "_").replace(".", "_").replace(":", "_").replace("@", "_")
+    return (
+        name.strip()
+        .lstrip("$")
+        .lower()
+        .replace("-", "_")
+        .replace(".", "_")
+        .replace(":", "_")
+        .replace("@", "_")
+    )
 
 
 class FieldNames:
@@ -73,9 +105,9 @@ class FieldNames:
         for field, names in FIELDS.items():
             for rank, name in enumerate(names):
                 self._rank[name] = (field, rank)
-        for field, names in (declared or {}).items():
-            for rank, name in enumerate(names):
-                self._rank[plain(name)] = (field, rank - len(names))
+        for field, own in (declared or {}).items():
+            for rank, name in enumerate(own):
+                self._rank[plain(name)] = (field, rank - len(own))
         self._seen: dict[str, tuple[str, int] | None] = {}
 
     def find(self, name: str) -> tuple[str, int] | None:

@@ -17,7 +17,9 @@ from apps.telemetry.formats.columns import MAX_LINE, Block, Columns, Ints, Rejec
 from apps.telemetry.formats.fields import FieldNames
 
 MANY = 64 * 1024  # bytes; below this the patient reader is no slower
-SAFE_DEPTH = 500  # Arrow infers nested types recursively and overflows the stack some way above 1,000
+SAFE_DEPTH = (
+    500  # Arrow infers nested types recursively and overflows the stack some way above 1,000
+)
 READ_BLOCK = 1 << 20
 
 
@@ -47,7 +49,7 @@ class JsonLines:
         tail = Block(block.data[middle:], block.first_line + head.line_count)
         return self._pieces(head, rejects, now_ms) + self._pieces(tail, rejects, now_ms)
 
-    def whole(self, line: bytes, before: bytes) -> bool:
+    def whole(self, line: bytes, _: bytes) -> bool:
         """Whether a last line without a line break is all there."""
         try:
             return isinstance(orjson.loads(line), dict)
@@ -107,7 +109,9 @@ class JsonLines:
         try:
             return pyarrow.json.read_json(
                 pa.BufferReader(data),
-                read_options=pyarrow.json.ReadOptions(use_threads=True, block_size=READ_BLOCK + MAX_LINE),
+                read_options=pyarrow.json.ReadOptions(
+                    use_threads=True, block_size=READ_BLOCK + MAX_LINE
+                ),
                 parse_options=pyarrow.json.ParseOptions(
                     explicit_schema=pa.schema(list(self._types.items())),
                     unexpected_field_behavior="infer",

@@ -11,10 +11,17 @@ import pyarrow.compute as pc
 
 from apps.telemetry.formats.columns import MISSING, Ints
 
-MONTHS = {m: i for i, m in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+MONTHS = {
+    m: i
+    for i, m in enumerate(
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1
+    )
+}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = 253402300799999  # the last millisecond of the year 9999
-_CLF = re.compile(r"\[?(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))? ([+-])(\d\d):?(\d\d)\]?")
+_CLF = re.compile(
+    r"\[?(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))? ([+-])(\d\d):?(\d\d)\]?"
+)
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?([eE][+-]?\d+)?")
 _FRACTION = re.compile(r"([.,]\d{6})\d+")
 
@@ -84,7 +91,12 @@ def clf_ms(text: str, zone: str) -> int:
     """Return epoch ms of `22/Nov/2026:22:14:37` in a zone such as `+0000`, or MISSING."""
     day = _midnight(text[:11], zone)
     clock = text[12:].split(":")
-    if day == MISSING or len(clock) != 3 or len(text) != 20 or not all(p.isdecimal() for p in clock):
+    if (
+        day == MISSING
+        or len(clock) != 3
+        or len(text) != 20
+        or not all(p.isdecimal() for p in clock)
+    ):
         return parsed_or_missing(f"{text} {zone}")
     hour, minute, second = (int(p) for p in clock)
     if hour > 23 or minute > 59 or second > 60:
@@ -102,9 +114,12 @@ def to_ms(values: pa.Array) -> Ints:
         stamps = values.cast(pa.timestamp("us", "UTC"))
     except pa.ArrowInvalid:
         distinct = values.dictionary_encode()
-        known = [MISSING if v is None else parsed_or_missing(v) for v in distinct.dictionary.to_pylist()]
+        known = [
+            MISSING if v is None else parsed_or_missing(v) for v in distinct.dictionary.to_pylist()
+        ]
         table = np.array([*known, MISSING], dtype=np.int64)
-        return table[distinct.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)]
+        found: Ints = table[distinct.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)]
+        return found
     micros = stamps.view(pa.int64())
     missing = micros.is_null().to_numpy(zero_copy_only=False)
     result: Ints = np.floor_divide(micros.fill_null(0).to_numpy(zero_copy_only=False), 1000)

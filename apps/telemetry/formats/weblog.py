@@ -70,7 +70,9 @@ class WebLog:
 
     def whole(self, line: bytes, before: bytes) -> bool:
         """Whether a last line without a line break is all there: as much as the one `before` it has."""
-        text, previous = (x.decode("utf-8", "backslashreplace").rstrip("\r") for x in (line, before))
+        text, previous = (
+            x.decode("utf-8", "backslashreplace").rstrip("\r") for x in (line, before)
+        )
         fields = self.fields_of(text, whole=True)
         if fields is None:
             return False
@@ -103,7 +105,11 @@ class WebLog:
         # A line's shape: the kinds of its separators in order, as one number.
         place = np.arange(len(at)) - starts[line_of]
         weights = _weights(int(width.max(initial=1)))
-        shape = np.add.reduceat(kind.astype(np.uint64) * weights[place], starts) if count else np.zeros(0)
+        shape = (
+            np.add.reduceat(kind.astype(np.uint64) * weights[place], starts)
+            if count
+            else np.zeros(0)
+        )
         todo = ~odd & (width > len(FRONT))
         edges = np.empty(2 * len(at) + 1, dtype=np.int32)
         edges[0] = 0
@@ -144,7 +150,9 @@ class WebLog:
             "request": [cut.column(6)],
             "status": [cut.column(8)],
         }
-        fits &= pc.match_substring_regex(named["status"][0], r"^(\d{1,3}|-)$").to_numpy(zero_copy_only=False)
+        fits &= pc.match_substring_regex(named["status"][0], r"^(\d{1,3}|-)$").to_numpy(
+            zero_copy_only=False
+        )
         fits &= pc.match_substring_regex(cut.column(9), r"^(\d+|-)$").to_numpy(zero_copy_only=False)
         if combined:
             named["agent"] = [cut.column(14)]
@@ -170,11 +178,15 @@ class WebLog:
         stamps = stamp.dictionary_encode()
         names = [name.rstrip("]") for name in zones.dictionary.to_pylist()]
         texts = [text[1:] for text in stamps.dictionary.to_pylist()]
-        if len(names) * len(texts) > 4 * len(stamp) + 1000:  # zones at random: nobody's log, but bounded
+        if (
+            len(names) * len(texts) > 4 * len(stamp) + 1000
+        ):  # zones at random: nobody's log, but bounded
             pairs = zip(stamp.to_pylist(), zone.to_pylist(), strict=True)
             ms = np.array([times.clf_ms(t[1:], z.rstrip("]")) for t, z in pairs], dtype=np.int64)
             return pa.array(ms), ms != MISSING
-        by_zone = np.array([[times.clf_ms(text, name) for text in texts] for name in names], dtype=np.int64)
+        by_zone = np.array(
+            [[times.clf_ms(text, name) for text in texts] for name in names], dtype=np.int64
+        )
         ms = by_zone[zones.indices.to_numpy(), stamps.indices.to_numpy()]
         return pa.array(ms), ms != MISSING
 
@@ -211,9 +223,13 @@ class WebLog:
             same &= self._ingress(unnamed, named)
         elif unnamed:
             return None
-        return {f: [c for _, c in sorted(cs, key=lambda rc: rc[0])] for f, cs in named.items()}, same
+        return {
+            f: [c for _, c in sorted(cs, key=lambda rc: rc[0])] for f, cs in named.items()
+        }, same
 
-    def _name(self, named: dict[str, list[tuple[int, pa.Array]]], key: str, column: pa.Array) -> None:
+    def _name(
+        self, named: dict[str, list[tuple[int, pa.Array]]], key: str, column: pa.Array
+    ) -> None:
         if hit := self._names.find(key):
             named.setdefault(hit[0], []).append((hit[1], column))
 
@@ -311,7 +327,9 @@ def _weights(count: int) -> NDArray[np.uint64]:
 
 
 def _all_true(*tests: pa.Array) -> NDArray[np.bool_]:
-    result: NDArray[np.bool_] = np.logical_and.reduce([t.to_numpy(zero_copy_only=False) for t in tests])
+    result: NDArray[np.bool_] = np.logical_and.reduce(
+        [t.to_numpy(zero_copy_only=False) for t in tests]
+    )
     return result
 
 
@@ -328,13 +346,17 @@ def _front(text: str) -> Mapping[str, str] | None:
     words = text.replace('"', "").split(" ")
     take = 1
     while take < len(words) - 1 and (
-        words[take - 1].endswith(",") or (_is_address(words[take].rstrip(",")) and words[take] != "-")
+        words[take - 1].endswith(",")
+        or (_is_address(words[take].rstrip(",")) and words[take] != "-")
     ):
         take += 1
     rest = words[take:]
     if not rest or not words[0]:
         return None
-    return {"remote_addr": " ".join(words[:take]), "user": " ".join(rest[1:]) if len(rest) > 1 else "-"}
+    return {
+        "remote_addr": " ".join(words[:take]),
+        "user": " ".join(rest[1:]) if len(rest) > 1 else "-",
+    }
 
 
 def _tail_fields(tail: str) -> dict[str, str]:

@@ -30,7 +30,9 @@ PROBES = re.compile(
     r"|Amazon-Route53-Health-Check|Consul Health Check|HAProxy|Envoy/HC|AlwaysOn|Better ?Uptime|updown\.io"
     r"|HetrixTools|Checkly|Zabbix|check_http|Nagios|Icinga|Freshping|Varnish-Probe"
 )
-ALIVE = frozenset({"/healthz", "/livez", "/readyz", "/health/live", "/health/ready", "/_health", "/nginx_status"})
+ALIVE = frozenset(
+    {"/healthz", "/livez", "/readyz", "/health/live", "/health/ready", "/_health", "/nginx_status"}
+)
 MAYBE_ALIVE = frozenset({"/health", "/ping", "/metrics", "/status", "/up", "/alive", "/ready"})
 LIBRARY = re.compile(
     r"^$|^-$|curl/|Wget/|python-requests|python-urllib|aiohttp|httpx|Go-http-client|okhttp|axios|node-fetch"

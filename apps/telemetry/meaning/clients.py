@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 Address = IPv4Address | IPv6Address
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=300_000)
 def forwarded_client(text: str) -> str | None:
     """Return the first valid address of an X-Forwarded-For value, or None."""
     for word in text.split(","):
@@ -15,11 +15,9 @@ def forwarded_client(text: str) -> str | None:
     return None
 
 
-@lru_cache(maxsize=100_000)
-def listed_client(text: str) -> str | None:
+@lru_cache(maxsize=300_000)
+def listed_client(text: str) -> str:
     """Return the first public address of a list, else its first address, else the text (a host name)."""
-    if text in {"", "-"}:
-        return None
     addresses = [a for word in text.replace(",", " ").split() if (a := _address(word)) is not None]
     for address in addresses:
         if address.is_global:

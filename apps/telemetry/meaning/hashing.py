@@ -13,29 +13,40 @@ _MIX_B = np.uint64(0x94D049BB133111EB)
 CACHE = 500_000  # values remembered; forgotten all at once when full
 
 
+class _Known(dict[str, int]):
+    """The hashes of one purpose; a lookup of a new value computes it."""
+
+    def __init__(self, key: bytes, purpose: str) -> None:
+        super().__init__()
+        self._key = key
+        self._purpose = purpose.encode()[:16]
+
+    def __missing__(self, value: str) -> int:
+        text = value.encode("utf-8", "backslashreplace")
+        digest = blake2b(text, digest_size=8, key=self._key, person=self._purpose).digest()
+        if len(self) >= CACHE:
+            self.clear()
+        self[value] = number = int.from_bytes(digest, "little", signed=True)
+        return number
+
+
 class KeyedHash:
     """Hashes values with a secret key; the same value always gives the same number under one key."""
 
     def __init__(self, key: bytes) -> None:
         self._key = blake2b(key, digest_size=32).digest()
-        self._known: dict[tuple[str, str], int] = {}
+        self._known: dict[str, _Known] = {}
 
     def one(self, purpose: str, value: str) -> int:
         """Return the hash of a value, different for each purpose."""
-        known = self._known
-        try:
-            return known[purpose, value]
-        except KeyError:
-            text = value.encode("utf-8", "backslashreplace")
-            digest = blake2b(text, digest_size=8, key=self._key, person=purpose.encode()[:16]).digest()
-            if len(known) >= CACHE:
-                known.clear()
-            known[purpose, value] = number = int.from_bytes(digest, "little", signed=True)
-            return number
+        if purpose not in self._known:
+            self._known[purpose] = _Known(self._key, purpose)
+        return self._known[purpose][value]
 
     def many(self, purpose: str, values: list[str]) -> Hashes:
         """Return the hashes of many values."""
-        return np.array([self.one(purpose, value) for value in values], dtype=np.int64)
+        self.one(purpose, "")
+        return np.array(list(map(self._known[purpose].__getitem__, values)), dtype=np.int64)
 
     def quick(self, purpose: str, values: pa.Array) -> Hashes:
         """Hash a column of ids, nearly all of them different, at memory speed. Nulls give any number.
@@ -54,7 +65,9 @@ class KeyedHash:
         return result.view(np.int64)
 
 
-def _mixed(raw: NDArray[np.uint8], starts: Hashes, length: int, seed: np.uint64) -> NDArray[np.uint64]:
+def _mixed(
+    raw: NDArray[np.uint8], starts: Hashes, length: int, seed: np.uint64
+) -> NDArray[np.uint64]:
     state = np.full(len(starts), seed ^ np.uint64(length), dtype=np.uint64)
     for at in range(0, length, 8):
         take = min(8, length - at)

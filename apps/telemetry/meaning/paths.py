@@ -7,11 +7,36 @@ from urllib.parse import urlsplit
 from apps.telemetry.meaning.agents import Place, place_of
 
 METHODS = frozenset(
-    ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
-    + ("PROPFIND", "REPORT", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "SEARCH", "PURGE", "QUERY")
+    {
+        *("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"),
+        *("PROPFIND", "REPORT", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "SEARCH", "PURGE"),
+    }
 )
 STATIC = frozenset(
-    "png jpg jpeg gif svg ico webp avif bmp css js mjs map woff woff2 ttf otf eot mp3 mp4 webm ogg".split()
+    [
+        "png",
+        "jpg",
+        "jpeg",
+        "gif",
+        "svg",
+        "ico",
+        "webp",
+        "avif",
+        "bmp",
+        "css",
+        "js",
+        "mjs",
+        "map",
+        "woff",
+        "woff2",
+        "ttf",
+        "otf",
+        "eot",
+        "mp3",
+        "mp4",
+        "webm",
+        "ogg",
+    ]
 )
 DEEPEST = 12  # segments that an operation's name keeps
 LONGEST = 60  # characters of a segment above which it is no name
@@ -21,7 +46,9 @@ _HEX = re.compile(r"(?=.*\d)(?:0x)?[0-9a-fA-F]{12,}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _NUMBERS = re.compile(r"\d[\d.,:_-]*")
 _PREFIXED = re.compile(r"[A-Za-z]{1,12}[_-]\d{2,}")
-_TOKEN = re.compile(r"(?=(?:.*\d){2})(?:[a-z]{1,10}_)?(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])[A-Za-z0-9=+~_-]{10,}")
+_TOKEN = re.compile(
+    r"(?=(?:.*\d){2})(?:[a-z]{1,10}_)?(?=[^A-Z]*[A-Z])(?=[^a-z]*[a-z])[A-Za-z0-9=+~_-]{10,}"
+)
 _LONG_TOKEN = re.compile(r"(?=(?:.*\d){4})[A-Za-z0-9=+~]{20,}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 

@@ -46,9 +46,11 @@ def _upstream(columns: Columns) -> Ints:
     distinct = columns.text["upstream"].dictionary_encode()
     codes = [upstream_status(text) for text in distinct.dictionary.to_pylist()]
     table = np.array([*codes, -1], dtype=np.int64)
-    result = table[distinct.indices.fill_null(len(codes)).to_numpy(zero_copy_only=False)]
+    result: Ints = table[distinct.indices.fill_null(len(codes)).to_numpy(zero_copy_only=False)]
     if "cache" in columns.text:
-        result = np.where(_says(columns.text["cache"], lambda word: word.upper() in FROM_CACHE), -1, result)
+        result = np.where(
+            _says(columns.text["cache"], lambda word: word.upper() in FROM_CACHE), -1, result
+        )
     return result
 
 
@@ -59,4 +61,3 @@ def _says(column: pa.Array, test: Callable[[str], bool]) -> NDArray[np.bool_]:
         distinct.indices.fill_null(len(table) - 1).to_numpy(zero_copy_only=False)
     ]
     return result
-

@@ -44,13 +44,23 @@ class Command(BaseCommand):
         return parser
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("paths", nargs="+", metavar="PATH", help="a file, or - for standard input")
-        parser.add_argument("--format", choices=FORMATS, default="auto", help="found out by itself if left out")
-        parser.add_argument("--rules", metavar="FILE", help="a TOML file that says what the requests are")
-        parser.add_argument("--service", default="", metavar="SLUG", help='the service that a log is of ("web")')
-        parser.add_argument("--json", action="store_true", help="print one JSON object for each input")
+        parser.add_argument(
+            "paths", nargs="+", metavar="PATH", help="a file, or - for standard input"
+        )
+        parser.add_argument(
+            "--format", choices=FORMATS, default="auto", help="found out by itself if left out"
+        )
+        parser.add_argument(
+            "--rules", metavar="FILE", help="a TOML file that says what the requests are"
+        )
+        parser.add_argument(
+            "--service", default="", metavar="SLUG", help='the service that a log is of ("web")'
+        )
+        parser.add_argument(
+            "--json", action="store_true", help="print one JSON object for each input"
+        )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_: Any, **options: Any) -> None:
         """Take in each path; raise CommandError (exit 1) when one was not taken in whole."""
         try:
             found = rules.load(Path(options["rules"])) if options["rules"] else rules.Rules()
@@ -64,13 +74,19 @@ class Command(BaseCommand):
         failed = [
             path
             for path in options["paths"]
-            if not self._one(path, found, service, wanted=options["format"], as_json=options["json"])
+            if not self._one(
+                path, found, service, wanted=options["format"], as_json=options["json"]
+            )
         ]
         if failed:
             many = len(options["paths"]) > 1
-            raise CommandError(f"Not taken in whole: {', '.join(failed)}" if many else "Not taken in whole.")
+            raise CommandError(
+                f"Not taken in whole: {', '.join(failed)}" if many else "Not taken in whole."
+            )
 
-    def _one(self, path: str, found: rules.Rules, service: str, *, wanted: str, as_json: bool) -> bool:
+    def _one(
+        self, path: str, found: rules.Rules, service: str, *, wanted: str, as_json: bool
+    ) -> bool:
         bar = Bar(self.stderr.write) if sys.stderr.isatty() and not as_json else None
         started = time.monotonic()
         try:
@@ -80,11 +96,17 @@ class Command(BaseCommand):
         except (UnknownFormat, UnreadableInput) as bad:
             return self._refuse(path, bad.message, bad.hint, as_json=as_json)
         except UnknownCustomer as bad:
-            return self._refuse(path, f"There is no customer {bad} (the rules file names it)", as_json=as_json)
+            return self._refuse(
+                path, f"There is no customer {bad} (the rules file names it)", as_json=as_json
+            )
         except DatabaseError as bad:
-            return self._refuse(path, f"The database refused: {str(bad).strip()}", AGAIN, as_json=as_json)
+            return self._refuse(
+                path, f"The database refused: {str(bad).strip()}", AGAIN, as_json=as_json
+            )
         except OSError as bad:
-            return self._refuse(path, f"The event store cannot be written: {bad}", AGAIN, as_json=as_json)
+            return self._refuse(
+                path, f"The event store cannot be written: {bad}", AGAIN, as_json=as_json
+            )
         finally:
             if bar:
                 bar.clear()
@@ -100,7 +122,9 @@ class Command(BaseCommand):
 
     def _refuse(self, path: str, message: str, hint: str = "", *, as_json: bool) -> bool:
         if as_json:
-            self.stdout.write(json.dumps({"source": path, "error": message, "hint": hint, "whole": False}))
+            self.stdout.write(
+                json.dumps({"source": path, "error": message, "hint": hint, "whole": False})
+            )
         self.stderr.write(f"{path}: {message}." if path not in message else f"{message}.")
         if hint:
             self.stderr.write(f"  {hint}")
@@ -115,13 +139,21 @@ def summary(report: files.Report, seconds: float) -> list[str]:
     tally = report.tally
     lines = [
         f"{report.source}: {report.description}",
-        f"  {report.lines:,} lines: {report.stored:,} stored, {report.already:,} already there, "
-        f"{report.rejects.total:,} rejected ({report.lines / max(seconds, 0.001):,.0f} lines/s)",
+        (
+            f"  {report.lines:,} lines: {report.stored:,} stored, {report.already:,} already there, "
+            f"{report.rejects.total:,} rejected ({report.lines / max(seconds, 0.001):,.0f} lines/s)"
+        ),
     ]
     if tally.first_ms is not None and tally.last_ms is not None:
-        lines.append(f"  from {_time(tally.first_ms)} to {_time(tally.last_ms)}, in {report.segments:,} segments")
+        lines.append(
+            f"  from {_time(tally.first_ms)} to {_time(tally.last_ms)}, in {report.segments:,} segments"
+        )
         share = report.named_share
-        named = f"{share:.0%} of the requests are of a customer we can name" if share is not None else ""
+        named = (
+            f"{share:.0%} of the requests are of a customer we can name"
+            if share is not None
+            else ""
+        )
         lines.append(
             f"  service {report.service}, {len(tally.operations):,} operations; {tally.failed:,} failed requests; "
             f"{tally.bots:,} of bots, {tally.probes:,} of probes{f'; {named}' if named else ''}"
@@ -138,10 +170,8 @@ def trouble(report: files.Report) -> list[str]:
     if report.damage:
         lines.append(f"{report.source}: {report.damage}; the whole lines before that are stored.")
     if report.cut_off:
-        lines.append(
-            f'{report.source}: the last line is cut off ("{report.cut_off}"); the lines before it are stored. '
-            "Run the command again when the file is complete."
-        )
+        cut = f'the last line is cut off ("{report.cut_off}"); the lines before it are stored'
+        lines.append(f"{report.source}: {cut}. Run the command again when the file is complete.")
     if not report.stored and not report.already:
         most = report.rejects.counts.most_common(1)
         why = f": {most[0][0]}" if most else ""
