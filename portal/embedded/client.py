@@ -18,6 +18,10 @@ from portal.embedded.home import ROOT, Home, home_path, is_locked, locked, open_
 
 DATABASE = "portal"
 PORT = 5432
+#: The worker's queues; mail and computing must not wait for each other.
+QUEUES = ("default", "mail", "impact")
+#: Changed with what `_prepare` does.
+PREPARED = "2"
 #: Seconds for a server to come up; a large one that crashed replays its log first.
 PATIENCE = 150.0
 
@@ -201,10 +205,10 @@ def _address(home: Home, sockets: str, database: str = DATABASE) -> str:
 
 def _prepare(home: Home, url: str) -> None:
     """Create the database, its extensions and the message queue's tables, once for a data directory."""
-    if home.remembers("prepared", "1"):
+    if home.remembers("prepared", PREPARED):
         return
     with locked(home.run / "prepare.lock", seconds=PATIENCE, what="prepare the database"):
-        if home.remembers("prepared", "1"):
+        if home.remembers("prepared", PREPARED):
             return
         import psycopg  # noqa: PLC0415  (not needed by a warm command)
 
@@ -215,7 +219,7 @@ def _prepare(home: Home, url: str) -> None:
             raise EmbeddedError(
                 f"The database in {home.data} could not be prepared: {error}"
             ) from error
-        home.remember("prepared", "1")
+        home.remember("prepared", PREPARED)
 
 
 def create_database(admin_url: str) -> None:
@@ -241,3 +245,6 @@ def prepare_database(url: str) -> None:
         found = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'pgmq'")
         if found.fetchone() is None:
             pgmq.install_pgmq_from_sql(conn=connection)
+        # Here rather than by whoever comes first: two who make the same one at once stand in each other's way.
+        for queue in QUEUES:
+            connection.execute("SELECT pgmq.create(%s)", [queue])
