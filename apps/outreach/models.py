@@ -4,6 +4,7 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Lower
 
 from apps.accounts.models import Role, User
@@ -27,6 +28,13 @@ class State(models.TextChoices):
     EXPIRED = "expired", "Expired"
 
 
+#: An approval stands, and rows wait or have gone.
+APPROVED_STATES = (State.APPROVED, State.SENDING)
+
+#: Nothing more happens to it unless a person begins anew.
+ENDED = (State.SENT, State.CLOSED)
+
+
 class Purpose(models.TextChoices):
     """Why we write."""
 
@@ -41,9 +49,24 @@ class OutreachQuerySet(models.QuerySet["Outreach"]):
         """Staff see all, account managers that of their customers, customers none."""
         if user.is_staff and user.is_active:
             return self
-        if user.role == Role.ACCOUNT_MANAGER:
+        if user.is_active and user.role == Role.ACCOUNT_MANAGER:
             return self.filter(customer__in=Customer.objects.visible_to(user))
         return self.none()
+
+    def proposed(self) -> Self:
+        """Drafts that the machine wrote and nobody has taken yet."""
+        return self.filter(state__in=[State.DRAFT, State.STALE], author=None)
+
+    def waiting_for(self, user: User) -> Self:
+        """What `user` could move on: drafts to take up, reviews to give, rows that only a person can settle."""
+        waits = Q(pk__in=[])
+        if user.can("outreach.edit"):
+            waits |= Q(state__in=[State.DRAFT, State.STALE])
+            waits |= Q(deliveries__state=DeliveryState.UNKNOWN)
+        if user.can("outreach.approve"):
+            others = ~Q(author=user) & (~Q(edited_by=user) | Q(edited_by=None))
+            waits |= Q(state=State.IN_REVIEW) & others
+        return self.visible_to(user).filter(waits).distinct()
 
 
 class Outreach(models.Model):
@@ -58,6 +81,7 @@ class Outreach(models.Model):
     snapshot = models.ForeignKey(
         ImpactSnapshot, null=True, on_delete=models.PROTECT, related_name="+"
     )
+    # The incident as the text describes it: another version makes an approval stale.
     incident_version = models.PositiveIntegerField()
     author = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -65,6 +89,16 @@ class Outreach(models.Model):
         on_delete=models.PROTECT,
         related_name="authored_outreach",
     )
+    # Who changed the words last: neither they nor the author may approve them.
+    edited_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="edited_outreach",
+    )
+    # Why it is stale, paused, expired or closed, in words for people.
+    reason = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField()
     changed_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True, blank=True)
@@ -73,6 +107,10 @@ class Outreach(models.Model):
     objects = OutreachQuerySet.as_manager()
 
     class Meta:
+        indexes = [
+            # The list and Today ask by state, latest change first.
+            models.Index(fields=["state", "-changed_at", "-id"], name="outreach_by_state"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 "incident",
@@ -120,8 +158,26 @@ class DeliveryState(models.TextChoices):
     UNKNOWN = "unknown", "Not known whether it left"
 
 
+#: The row waits for the sender, or the sender is at it.
+WAITING = (DeliveryState.QUEUED, DeliveryState.CLAIMED, DeliveryState.SUBMITTING)
+
+#: The mail server took it.
+TAKEN = (
+    DeliveryState.ACCEPTED,
+    DeliveryState.DELIVERED,
+    DeliveryState.BOUNCED,
+    DeliveryState.REPLIED,
+)
+
+#: Nothing left this machine for good: the same person may get a new row at the next approval.
+NEVER_LEFT = (DeliveryState.WITHDRAWN, DeliveryState.SUPPRESSED, DeliveryState.FAILED)
+
+
 class Delivery(Claimable):
-    """One message to one person: the outbox row. At most one per person and message."""
+    """One message to one person: the outbox row.
+
+    At most one per person and message, but for rows that certainly never left.
+    """
 
     outreach = models.ForeignKey(Outreach, on_delete=models.PROTECT, related_name="deliveries")
     contact = models.ForeignKey(
@@ -141,7 +197,15 @@ class Delivery(Claimable):
     class Meta:
         verbose_name_plural = "deliveries"
         constraints = [
-            models.UniqueConstraint("outreach", Lower("email"), name="one_mail_per_person"),
+            models.UniqueConstraint(
+                "outreach",
+                Lower("email"),
+                condition=~Q(state__in=["withdrawn", "suppressed", "failed"]),
+                name="one_mail_per_person",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=DeliveryState.values), name="delivery_state_known"
+            ),
         ]
         indexes = [
             # The sender's question: what is due; and the reaper's: whose lease has passed.

@@ -1,0 +1,77 @@
+"""What a message says: its hash, its HTML, its times in the reader's zone. Nothing here writes."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import nh3
+from django.utils.safestring import SafeString, mark_safe
+from markdown_it import MarkdownIt
+
+from apps.customers.models import Contact
+from apps.outreach.models import Outreach
+
+#: What a mail may contain. No images: they would tell us who opened it, and nothing needs them.
+TAGS = {"p", "br", "hr", "strong", "em", "a", "ul", "ol", "li", "blockquote", "code", "pre"} | {
+    "h1", "h2", "h3"
+}  # fmt: skip
+
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).disable("image")
+
+
+def content_hash(outreach: Outreach, recipients: Iterable[Contact]) -> str:
+    """Return the SHA-256 of everything that an approval is given for."""
+    content = {
+        "purpose": outreach.purpose,
+        "subject": outreach.subject,
+        "text": outreach.text,
+        "snapshot": outreach.snapshot_id,
+        "incident": [outreach.incident_id, outreach.incident_version],
+        "recipients": sorted([one.pk, one.email.lower(), one.name] for one in recipients),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def as_html(text: str) -> SafeString:
+    """Return the Markdown as HTML in which nothing can act: no markup of its own, no images, no styles."""
+    clean = nh3.clean(
+        _MARKDOWN.render(text),
+        tags=TAGS,
+        attributes={"a": {"href"}},
+        url_schemes={"http", "https", "mailto"},
+        link_rel="noopener noreferrer",
+    )
+    return mark_safe(clean)  # noqa: S308  (nh3 has just cleaned it)
+
+
+def one_line(text: str) -> str:
+    """Return `text` on one line, fit for a header: whatever would break a line becomes a blank."""
+    return re.sub(r"[\s\x00-\x1f\x7f\x85\u2028\u2029]+", " ", text).strip()
+
+
+def zone(name: str) -> ZoneInfo:
+    """Return the time zone of that name, UTC where there is none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+def clock(at: datetime, zone_name: str) -> str:
+    """Return a time as 10:04 UTC (11:04 Europe/Berlin)."""
+    own = at.astimezone(zone(zone_name))
+    text = f"{at.astimezone(ZoneInfo('UTC')):%H:%M} UTC"
+    return text if own.utcoffset() == at.utcoffset() else f"{text} ({own:%H:%M} {zone_name})"
+
+
+def span(begin: datetime, end: datetime, zone_name: str) -> str:
+    """Return a period as "10:04 to 10:30 UTC (11:04 to 11:30 Europe/Berlin)"."""
+    utc = ZoneInfo("UTC")
+    text = f"{begin.astimezone(utc):%H:%M} to {end.astimezone(utc):%H:%M} UTC"
+    here = zone(zone_name)
+    if begin.astimezone(here).utcoffset() == begin.astimezone(utc).utcoffset():
+        return text
+    return f"{text} ({begin.astimezone(here):%H:%M} to {end.astimezone(here):%H:%M} {zone_name})"
