@@ -29,7 +29,7 @@ from django.db import IntegrityError, connection, transaction
 from apps.telemetry import queries, store
 from apps.telemetry.catalogue import Catalogue, identities
 from apps.telemetry.formats import detect
-from apps.telemetry.formats.columns import Block, Ints, Rejects, excerpt
+from apps.telemetry.formats.columns import Block, Columns, Ints, Rejects, excerpt
 from apps.telemetry.formats.fields import FieldNames
 from apps.telemetry.models import Batch, Segment
 from apps.telemetry.resolve import Resolver, Tally
@@ -37,7 +37,7 @@ from apps.telemetry.rules import Rules
 from apps.telemetry.sources import Source
 
 CHUNK = 32 << 20  # bytes, unpacked
-BLOCK = 8 << 20  # bytes parsed at once
+BLOCK = 4 << 20  # bytes parsed at once
 HEAD = 1 << 20  # bytes looked at to find the format
 
 Progress = Callable[["Report"], None]
@@ -197,7 +197,11 @@ class _Run:
 
     def go(self) -> None:
         """Store chunk after chunk; while one is written, the next is parsed."""
-        with ThreadPoolExecutor(1, "segments") as writer, ThreadPoolExecutor(1, "hash") as hasher:
+        with (
+            ThreadPoolExecutor(1, "segments") as writer,
+            ThreadPoolExecutor(1, "hash") as hasher,
+            ThreadPoolExecutor(1, "parse") as self._reader,
+        ):
             waiting: tuple[_Chunk, Future[list[store.Written]]] | None = None
             try:
                 while True:
@@ -295,8 +299,8 @@ class _Run:
         rejects, tally = Rejects(), Tally()
         tables: list[pa.Table] = []
         orders: list[Ints] = []
-        for block in self._blocks(data):
-            for columns in self._parser.parse(block, rejects=rejects, now_ms=self._now_ms):
+        for found in self._ahead(data, rejects):
+            for columns in found:
                 table, seen = self._resolver.resolve(columns)
                 tables.append(table)
                 orders.append(columns.lines)
@@ -317,6 +321,19 @@ class _Run:
             table=pa.concat_tables(tables) if tables else store.empty(),
             order=np.concatenate(orders) if orders else np.zeros(0, dtype=np.int64),
         )
+
+    def _ahead(self, data: bytes, rejects: Rejects) -> Iterator[list[Columns]]:
+        """Parse blocks in a thread of their own, one ahead of whoever resolves them."""
+        waiting: Future[list[Columns]] | None = None
+        for block in self._blocks(data):
+            parsing = self._reader.submit(
+                self._parser.parse, block, rejects=rejects, now_ms=self._now_ms
+            )
+            if waiting:
+                yield waiting.result()
+            waiting = parsing
+        if waiting:
+            yield waiting.result()
 
     def _blocks(self, data: bytes) -> Iterator[Block]:
         line = self._line

@@ -20,7 +20,7 @@ from apps.telemetry.meaning import status as statuses
 from apps.telemetry.meaning.agents import Agent, Place, agent_of
 from apps.telemetry.meaning.clients import forwarded_client, listed_client
 from apps.telemetry.meaning.hashing import Hashes, KeyedHash, combined, splitmix
-from apps.telemetry.meaning.paths import Request, request_of
+from apps.telemetry.meaning.paths import PLACE, Request, bare, has_number, request_of, shapes
 from apps.telemetry.rules import OperationRule, Rules
 
 NOBODY = 0
@@ -137,6 +137,10 @@ class Resolver:
         self._rules = rules
         self._service = service
         self._matchers = [(rule.method, rule.matcher()) for rule in rules.operations]
+        # A rule that names a number must see the numbers.
+        named = [path for rule in rules.operations for path in rule.paths]
+        named += [rule.value for rule in identities.rules if rule.attribute == "path_prefix"]
+        self.by_shape = not any(has_number(path) for path in named)
         self._requests: dict[str, tuple[Request, int]] = {}
         self._operations: dict[tuple[int, str, str], int] = {}
         self._services: dict[str, int] = {}
@@ -250,8 +254,10 @@ class _Rows:
         self._n = len(columns)
         self._text = columns.text
         self._encoded: dict[str, Distinct] = {}
-        self._request_lines = self._lines()
-        self._asked = [resolver.request(line) for line in self._request_lines.values]
+        self._lines, self._line_codes = self._request_lines()
+        self._lines = bare(self._lines)
+        self._shapes = self._shaped()
+        self._asked = [resolver.request(shape) for shape in self._shapes.values]
         self.service = self._service_numbers()
         self.operation, self.rule = self._operation_numbers()
 
@@ -263,24 +269,30 @@ class _Rows:
             self._encoded[name] = Distinct.of(self._text[name])
         return self._encoded[name]
 
-    def _lines(self) -> Distinct:
-        """Return request lines, whichever way they were given."""
+    def _request_lines(self) -> tuple[pa.Array, Codes]:
+        """Return the distinct request lines, whichever way they were given, and each row's (-1 = none)."""
         if (whole := self._text.get("request")) is not None:
             encoded = whole.dictionary_encode()
             codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-            return Distinct(encoded.dictionary.to_pylist(), codes)
+            return encoded.dictionary, codes
         path = self.distinct("path")
         if path is None:
-            return Distinct([], np.full(self._n, -1))
+            return pa.array([], pa.string()), np.full(self._n, -1)
         method = self.distinct("method") or Distinct([], np.full(self._n, -1))
-        pair = (method.codes + 1) * (len(path.values) + 1) + path.codes
-        pair = np.where(path.codes < 0, -1, pair)
-        used, codes = _renumbered(pair, (len(method.values) + 1) * (len(path.values) + 1))
-        values = []
-        for number in used.tolist():
-            m, p = divmod(number, len(path.values) + 1)
-            values.append(f"{method.values[m - 1] if m else 'GET'} {path.values[p]}")
-        return Distinct(values, codes)
+        width = len(path.values) + 1
+        pair = np.where(path.codes < 0, -1, (method.codes + 1) * width + path.codes)
+        used, codes = _renumbered(pair, (len(method.values) + 1) * width)
+        methods = pa.array(["GET", *method.values], pa.string()).take(pa.array(used // width))
+        paths = pa.array([*path.values, ""], pa.string()).take(pa.array(used % width))
+        return pc.binary_join_element_wise(methods, paths, " "), codes
+
+    def _shaped(self) -> Distinct:
+        """Return the shapes of the request lines, and each row's."""
+        lines = shapes(self._lines) if self._r.by_shape else self._lines
+        encoded = lines.dictionary_encode()
+        self._shape_of = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        codes = np.append(self._shape_of, -1)[self._line_codes]
+        return Distinct(encoded.dictionary.to_pylist(), codes)
 
     def _service_numbers(self) -> Ints:
         named = self.distinct("service")
@@ -295,7 +307,7 @@ class _Rows:
     def _operation_numbers(self) -> tuple[Ints, Ints]:
         """Return each row's operation, and the number of the rule that named it (-1 = none)."""
         given = self.distinct("operation")
-        asked = self._request_lines
+        asked = self._shapes
         rule = asked.numbers([r for _, r in self._asked], -1)
         by_name = given.codes if given is not None else np.full(self._n, -1)
         # What names the operation: a rule, else the sender, else the path.
@@ -365,7 +377,7 @@ class _Rows:
                 next((at for at, value in rules if request.path.startswith(value)), none)
                 for request, _ in self._asked
             ]
-            return self._request_lines.numbers(prefixes, none)
+            return self._shapes.numbers(prefixes, none)
         if attribute == "network":
             clients = self._clients()
             networks = [(at, net) for at, value in rules if (net := _network(value)) is not None]
@@ -422,10 +434,18 @@ class _Rows:
 
     def targets(self) -> tuple[Hashes, NDArray[np.bool_]]:
         """Return a hash of the concrete ids in the path, and where there are none."""
-        ids = [request.ids for request, _ in self._asked]
-        present = np.array([bool(i) for i in ids] + [False])
-        lines = self._request_lines
-        return lines.numbers(self._hash.many("target", ids)), ~present[lines.codes]
+        order = np.argsort(self._shape_of, kind="stable")
+        starts = np.searchsorted(self._shape_of[order], np.arange(len(self._asked) + 1))
+        ids: list[pa.Array] = []
+        for number, (request, _) in enumerate(self._asked):
+            mine = order[starts[number] : starts[number + 1]]
+            ids.append(_ids(request, self._shapes.values[number], self._lines, mine))
+        joined = pa.concat_arrays(ids) if ids else pa.array([], pa.string())
+        hashes = np.zeros(len(order) + 1, dtype=np.int64)
+        none = np.ones(len(order) + 1, dtype=bool)
+        hashes[order] = self._hash.quick("target", joined)
+        none[order] = pc.equal(joined, "").to_numpy(zero_copy_only=False)
+        return hashes[self._line_codes], none[self._line_codes]
 
     def reporter(self) -> pa.Array:
         column = self.distinct("reporter") or self.distinct("host")
@@ -439,7 +459,7 @@ class _Rows:
         by_agent = np.full(self._n, int(Agent.ANYBODY), dtype=np.int64)
         if agents is not None:
             by_agent = agents.numbers([int(agent_of(v)) for v in agents.values], int(Agent.MACHINE))
-        place = self._request_lines.numbers([int(request.place) for request, _ in self._asked], 0)
+        place = self._shapes.numbers([int(request.place) for request, _ in self._asked], 0)
         probe = (by_agent == Agent.PROBE) | (place == Place.ALIVE)
         probe |= (place == Place.MAYBE_ALIVE) & (by_agent == Agent.MACHINE)
         result = np.where(
@@ -450,6 +470,18 @@ class _Rows:
             told = said.numbers([words.get(v.lower(), -1) for v in said.values], -1)
             result = np.where(told >= 0, told, result)
         return result.astype(np.int8)
+
+
+def _ids(request: Request, shape: str, lines: pa.Array, rows: Codes) -> pa.Array:
+    """Return the concrete ids of the lines `rows`, which all have one shape."""
+    places = shape.count(PLACE)
+    if not places or "{id}" not in request.pattern:  # the ids, if any, stand in the shape itself
+        return pa.array([request.ids] * len(rows), pa.string())
+    mine = lines.take(pa.array(rows))
+    if places == 1 and request.ids == PLACE:
+        before, _, after = shape.partition(PLACE)
+        return pc.utf8_slice_codeunits(mine, len(before), -len(after) or None)
+    return pa.array([request_of(line).ids for line in mine.to_pylist()], pa.string())
 
 
 def _renumbered(values: Ints, size: int) -> tuple[Ints, Ints]:

@@ -4,6 +4,9 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from apps.telemetry.meaning.agents import Place, place_of
 
 METHODS = frozenset(
@@ -119,7 +122,35 @@ def pattern_of(path: str) -> tuple[str, str]:
     return "/".join(out), "/".join(ids)
 
 
+PLACE = "{0}"
+"""Stands for an id that `shapes` has taken out of a path."""
+
+_ID_SEGMENT = r"/(?:[0-9]+|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})([/ ]|$)"
+
+
+def bare(lines: pa.Array) -> pa.Array:
+    """Return request lines without what follows a question mark."""
+    return pc.replace_substring_regex(lines, r"\?[^ ]*", "")
+
+
+def shapes(lines: pa.Array) -> pa.Array:
+    """Return bare request lines with numbers and UUIDs in the path replaced by PLACE.
+
+    Many thousand requests have a few shapes, and only these are looked at one by one.
+    """
+    once = pc.replace_substring_regex(lines, _ID_SEGMENT, rf"/{PLACE}\1")
+    # The slash between two ids can belong to one match only: the second pass finds the other.
+    return pc.replace_substring_regex(once, _ID_SEGMENT, rf"/{PLACE}\1")
+
+
+def has_number(path: str) -> bool:
+    """Whether a path names a number or UUID itself, so that shapes would hide it."""
+    return any(segment.isdecimal() or _UUID.fullmatch(segment) for segment in path.split("/"))
+
+
 def _name_or_id(segment: str) -> str:
+    if segment == PLACE:
+        return "{id}"
     if not segment or segment.isalpha():
         return segment if len(segment) <= LONGEST else "{id}"
     found = (
