@@ -6,6 +6,7 @@ import sys
 
 from portal.embedded import EmbeddedError, ensure, own_server
 from portal.embedded.home import ROOT, locked
+from portal.embedded.scratch import ON_SCRATCH, use_demo_home, use_scratch_home
 
 #: Commands that never ask the database.
 WITHOUT_DATABASE = {
@@ -52,6 +53,10 @@ def _run(argv: list[str]) -> int:
             ) from error
         raise
     if needs_database(argv):
+        if argv[1] == "demo":
+            use_demo_home()
+        elif argv[1] in ON_SCRATCH and len(argv) > 2:
+            use_scratch_home()
         ensure()
         if argv[1] not in AS_IT_IS:
             bring_up_to_date(argv[1])
