@@ -92,6 +92,16 @@ def revive() -> bool:
     return True
 
 
+def server_number() -> int:
+    """Return the process number of the embedded server that this process uses; 0 while there is none."""
+    if _own is None:
+        return 0
+    try:
+        return int(json.loads(_own.home.state.read_bytes())["server"])
+    except (OSError, ValueError, KeyError):
+        return 0
+
+
 def release(*, seconds: float = 20) -> None:
     """Stop using the server; when nobody else does, wait up to `seconds` for it to be gone."""
     global _own

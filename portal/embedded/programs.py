@@ -89,7 +89,7 @@ def add_portal(supervisor: Supervisor, address: Address, *, beat: bool = True) -
     supervisor.add(
         "web",
         [
-            sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws", "--log-level", "warning",
+            sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws", "--log-level", "error",
             "--host", address.host, "--port", str(address.port), "--workers", str(workers),
             # More than the pool has connections: pages that need no database must not wait behind those that do.
             "--blocking-threads", "8", "--respawn-failed-workers", "--workers-kill-timeout", "8",

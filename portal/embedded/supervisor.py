@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from portal.embedded.client import revive
+from portal.embedded.client import revive, server_number
 from portal.embedded.errors import EmbeddedError
 from portal.embedded.home import ROOT, Home, home_path, open_lock, try_lock
 
@@ -81,6 +81,7 @@ class Supervisor:
         self.echo = echo
         self.programs: list[Program] = []
         self._lock: int | None = None
+        self._server = 0
         self._signs: set[str] = set()  # lines that we told to ourselves
         self._changed = threading.Condition()
         self._stopping = threading.Event()
@@ -193,8 +194,12 @@ class Supervisor:
         if self._watcher is not None:
             self._watcher.join(timeout=30)
             self._watcher = None
+        # Asked in order, waited for together: the database outlives them all.
         for program in reversed(self.programs):
-            self._end(program)
+            self._order(program, b"t")
+        asked = time.monotonic()
+        for program in reversed(self.programs):
+            self._end(program, asked)
         if self._lock is not None:
             os.truncate(self._lock, 0)
             os.close(self._lock)
@@ -299,20 +304,22 @@ class Supervisor:
 
     def _keep_database(self) -> None:
         try:
-            if revive():
-                self._tell("PostgreSQL lost its keeper and was started again")
+            revive()
         except EmbeddedError as error:
             self._tell(f"PostgreSQL: {error}")
+        if (number := server_number()) and number != self._server:
+            if self._server:
+                self._tell("PostgreSQL ended and was started again")
+            self._server = number
 
     def _tell(self, line: str) -> None:
         with suppress(OSError, ValueError):
             self.say(line)
 
-    def _end(self, program: Program) -> None:
+    def _end(self, program: Program, asked: float) -> None:
         process = program.process
         if process is not None and process.poll() is None:
-            self._order(program, b"t")
-            end = time.monotonic() + program.grace
+            end = asked + program.grace
             while process.poll() is None and time.monotonic() < end and not self._hurry.is_set():
                 time.sleep(0.02)
             if process.poll() is None:
@@ -322,6 +329,8 @@ class Supervisor:
         self._close(program)
 
     def _order(self, program: Program, order: bytes) -> None:
+        if program.lifeline < 0:
+            return
         with suppress(OSError):  # it ended meanwhile
             os.write(program.lifeline, order)
 
