@@ -1,10 +1,41 @@
 """Pages of the kernel."""
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.messages.storage.base import Message
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from apps.core import specimens
 
 
 @login_not_required
 def healthz(request: HttpRequest) -> HttpResponse:
     """Answer that the web process is up; it asks nothing of the database."""
     return HttpResponse("ok\n", content_type="text/plain")
+
+
+@require_safe
+def style(request: HttpRequest) -> HttpResponse:
+    """Show every component in every state, on made-up data."""
+    pages = Paginator(range(480), 50)
+    context = {
+        **specimens.specimens(timezone.now()),
+        "form": specimens.StyleForm({"contact": "nobody", "minutes": "-3", "kind": "business"}),
+        "blank_form": specimens.StyleForm(auto_id="blank_%s"),
+        "first_page": pages.page(1),
+        "middle_page": pages.page(5),
+        "spoken": [
+            Message(messages.SUCCESS, "Update published to 212 customers."),
+            Message(messages.INFO, "The impact is being computed again."),
+            Message(messages.WARNING, "Approval lapsed: the text changed after Ben approved it."),
+            Message(
+                messages.ERROR,
+                "Not sent: the mail server refused us. Nothing left; try again below.",
+            ),
+        ],
+    }
+    return render(request, "core/style.html", context)

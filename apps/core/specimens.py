@@ -1,0 +1,166 @@
+"""Made-up data for the page that shows every component."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import forms
+
+
+class StyleForm(forms.Form):
+    """One field of each sort."""
+
+    contact = forms.EmailField(label="Address", help_text="We write there while it is happening.")
+    reason = forms.CharField(label="What changed", widget=forms.Textarea, required=False)
+    minutes = forms.IntegerField(label="Next update in, minutes", min_value=5, initial=30)
+    kind = forms.ChoiceField(
+        label="Kind of customer",
+        choices=[("consumers", "Consumers"), ("business", "Business"), ("internal", "Colleagues")],
+    )
+    visibility = forms.ChoiceField(
+        label="Who sees it",
+        widget=forms.RadioSelect,
+        choices=[
+            ("public", "Everyone"),
+            ("affected", "Customers hit by it"),
+            ("internal", "Staff only"),
+        ],
+    )
+    reviewed = forms.BooleanField(
+        label="I read the text as Acme would", help_text="It goes to 22 businesses.", required=False
+    )
+
+
+def specimens(now: datetime) -> dict[str, Any]:
+    """Return what the style page shows, as it would look at `now`."""
+    return {
+        "now": now,
+        "begun": now - timedelta(minutes=27),
+        "due": now + timedelta(minutes=11),
+        "overdue": now - timedelta(minutes=4),
+        "states": ["fine", "slowed", "failing", "unknown", "maintenance", "neutral"],
+        "incident_states": [
+            "investigating",
+            "identified",
+            "monitoring",
+            "resolved",
+            "reviewed",
+            "reopened",
+            "dismissed",
+        ],
+        "outreach_states": [
+            "draft",
+            "in_review",
+            "approved",
+            "sending",
+            "sent",
+            "stale",
+            "paused",
+            "expired",
+        ],
+        "grades": ["not_hit", "slowed", "partly_hit", "hit", "cannot_tell"],
+        "verdicts": ["kept", "at_risk", "broken", "unknown"],
+        "story": [
+            "Between 10:04 and 10:30, 4,800 people tried to buy something; 1,390 of them gave up.",
+            "3,020 got through, most after waiting about 48 s longer than usual.",
+            "About 240 (180 to 310) who usually come then never tried.",
+            "Acme's own checkout was down for 22 minutes.",
+            "We cannot say how often mobile apps retried: 31 % of their calls carry no session.",
+        ],
+        "timeline": [
+            {"at": now - timedelta(minutes=1), "text": "Impact computed again", "kind": "snapshot"},
+            {
+                "at": now - timedelta(minutes=9),
+                "text": "Update published to everyone",
+                "kind": "update",
+                "user": "Ada Byron",
+            },
+            {
+                "at": now - timedelta(minutes=22),
+                "text": "Identified: a deployment of the payment adapter",
+                "kind": "state",
+                "state": "identified",
+                "user": "Ada Byron",
+            },
+            {
+                "at": now - timedelta(minutes=26),
+                "text": "Declared",
+                "kind": "declared",
+                "state": "investigating",
+                "user": "Ada Byron",
+            },
+            {"at": now - timedelta(minutes=27), "text": "First failure seen", "state": "failing"},
+        ],
+        "attempts": {
+            "total": 4800,
+            "first_try": 1480,
+            "slow": 160,
+            "retried": 1380,
+            "came_back": 150,
+            "gave_up": 1390,
+            "open": 60,
+            "cannot_tell": 180,
+        },
+        "quiet": {"first_try": 9120, "retried": 11},
+        "blind": {"cannot_tell": 312},
+        "customers": [
+            {
+                "name": "Acme",
+                "grade": "hit",
+                "attempts": {"first_try": 100, "retried": 280, "gave_up": 32},
+                "tried": 412,
+                "retried": 280,
+                "gave_up": 32,
+                "spark": [4, 5, 4, 6, 5, 30, 44, 38, 12, 6],
+            },
+            {
+                "name": "Globex International Trading and Forwarding",
+                "grade": "partly_hit",
+                "attempts": {"first_try": 1804, "slow": 40, "retried": 212, "gave_up": 9},
+                "tried": 2065,
+                "retried": 212,
+                "gave_up": 9,
+                "spark": [3, 3, 2, 4, 3, 9, 14, 8, 3, 3],
+            },
+            {
+                "name": "Initech",
+                "grade": "cannot_tell",
+                "attempts": {"cannot_tell": 640},
+                "tried": 640,
+                "retried": None,
+                "gave_up": None,
+                "spark": [None, None, 3, 4, None, None, 6, 5, 5, None],
+            },
+            {
+                "name": "Umbrella",
+                "grade": "not_hit",
+                "attempts": {"first_try": 77},
+                "tried": 77,
+                "retried": 0,
+                "gave_up": 0,
+                "spark": [2, 2, 2, 2, 2, 2, 2, 2, 2, 2],
+            },
+        ],
+        "lost": {"estimate": 240, "low": 180, "high": 310},
+        "diff": [
+            {"kind": "same", "text": "Of all attempts to pay, in any 28 days,"},
+            {"kind": "removed", "text": "99.5 % get through within three tries."},
+            {
+                "kind": "added",
+                "text": "99.9 % get through within two tries, and none is charged twice.",
+            },
+        ],
+        "tabs": [
+            {"label": "Last 90 days", "href": "?tab=days", "current": True},
+            {"label": "Incidents", "href": "?tab=incidents", "count": 4},
+            {"label": "Outreach", "href": "?tab=outreach", "count": 0},
+            {"label": "Contacts", "href": "?tab=contacts", "count": 12},
+        ],
+        "facts": [
+            ("Account manager", "Mara Quint"),
+            ("Their customers", "about 40,000 shoppers, through an app"),
+            ("Tolerance for delay", None),
+        ],
+        "stored_text": "## Try again, *once*\n\nWait **1 to 3 s**, then send the same "
+        "`Idempotency-Key`. See [the guide](https://docs.example.com/retries).\n\n"
+        "- You were not charged.\n- <script>alert(1)</script> stays text.",
+    }
