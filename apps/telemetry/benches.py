@@ -21,10 +21,16 @@ DUCK_TEXT = r"""
 COPY (
     SELECT strptime(g.time, '%d/%b/%Y:%H:%M:%S %z') AS ts, g.* EXCLUDE (time)
     FROM (
-        SELECT regexp_extract(line,
-            '^(\S+) - (\S+) \[([^\]]+)\] "([^"]*)" (\d+) (\S+) "([^"]*)" "([^"]*)" rt=(\S+) us="([^"]*)" sid="([^"]*)" rid=(\S+)',
-            ['addr', 'usr', 'time', 'request', 'status', 'bytes', 'referer', 'agent', 'rt', 'us', 'sid', 'rid']) AS g
-        FROM read_csv({path!r}, columns={{'line': 'VARCHAR'}}, delim='\x01', quote='', escape='', header=false, auto_detect=false)
+        SELECT regexp_extract(
+            line,
+            '^(\S+) - (\S+) \[([^\]]+)\] "([^"]*)" (\d+) (\S+) "([^"]*)" "([^"]*)" '
+            || 'rt=(\S+) us="([^"]*)" sid="([^"]*)" rid=(\S+)',
+            ['addr', 'usr', 'time', 'request', 'status', 'bytes', 'referer', 'agent', 'rt', 'us', 'sid', 'rid']
+        ) AS g
+        FROM read_csv(
+            {path!r}, columns={{'line': 'VARCHAR'}}, delim='\x01', quote='', escape='', header=false,
+            auto_detect=false
+        )
     )
     ORDER BY ts
 ) TO {out!r} (FORMAT parquet)
@@ -98,6 +104,7 @@ def parse_only(path: Path) -> None:
 def by_duckdb(sql: str, path: Path) -> None:
     """Let DuckDB turn the file into Parquet, on as many threads as it likes."""
     with TemporaryDirectory(prefix="portal-bench-") as folder, duckdb.connect() as con:
+        con.execute("SET enable_progress_bar = false")
         con.execute(sql.format(path=str(path), out=str(Path(folder, "out.parquet"))))
 
 

@@ -26,6 +26,7 @@ import pyarrow as pa
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
+from apps.catalog.models import Service
 from apps.telemetry import queries, store
 from apps.telemetry.catalogue import Catalogue, identities
 from apps.telemetry.formats import detect
@@ -37,7 +38,7 @@ from apps.telemetry.rules import Rules
 from apps.telemetry.sources import Source
 
 CHUNK = 32 << 20  # bytes, unpacked
-BLOCK = 4 << 20  # bytes parsed at once
+BLOCK = 8 << 20  # bytes parsed at once
 HEAD = 1 << 20  # bytes looked at to find the format
 
 Progress = Callable[["Report"], None]
@@ -61,6 +62,15 @@ class Report:
     segments: int = 0
     cut_off: str = ""  # the last line, when it is not all there
     damage: str = ""  # what is wrong with the end of a packed file
+
+    @property
+    def service_words(self) -> str:
+        """The services that the requests are of, a few of them by name."""
+        slugs = sorted(
+            Service.objects.filter(pk__in=self.tally.services).values_list("slug", flat=True)
+        )
+        named = ", ".join(slugs[:5]) + (f" and {len(slugs) - 5} more" if len(slugs) > 5 else "")
+        return f"{'services' if len(slugs) > 1 else 'service'} {named or self.service}"
 
     @property
     def whole(self) -> bool:

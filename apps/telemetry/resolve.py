@@ -5,6 +5,7 @@ Everything is looked up once for each distinct value, so a block costs a few arr
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Protocol
 
@@ -73,7 +74,7 @@ class Identities:
 class Distinct:
     """A column as its distinct values and, for each row, the number of its value (-1 = none)."""
 
-    values: list[str]
+    encoded: pa.Array
     codes: Codes
 
     @classmethod
@@ -84,11 +85,21 @@ class Distinct:
         for blank in ("", "-"):
             if (at := pc.index(encoded.dictionary, blank).as_py()) >= 0:
                 codes[codes == at] = -1
-        return cls(encoded.dictionary.to_pylist(), codes)
+        return cls(encoded.dictionary, codes)
+
+    @classmethod
+    def none(cls, count: int) -> "Distinct":
+        """Return a column in which nothing is given."""
+        return cls(pa.array([], pa.string()), np.full(count, -1, dtype=np.int64))
+
+    @cached_property
+    def values(self) -> list[str]:
+        found: list[str] = self.encoded.to_pylist()
+        return found
 
     def numbers(self, each: Sequence[int] | Hashes, none: int = 0) -> Ints:
         """Return for each row the number that belongs to its value."""
-        table = np.empty(len(self.values) + 1, dtype=np.int64)
+        table = np.empty(len(self.encoded) + 1, dtype=np.int64)
         table[:-1] = each
         table[-1] = none
         return table[self.codes]
@@ -108,6 +119,7 @@ class Tally:
     first_ms: int | None = None
     last_ms: int | None = None
     operations: set[int] = field(default_factory=set)
+    services: set[int] = field(default_factory=set)
 
     def add(self, other: "Tally") -> None:
         for name in ("rows", "bots", "probes", "failed", "customers", "named", "with_actor"):
@@ -117,6 +129,7 @@ class Tally:
         self.first_ms = min(firsts, default=None)
         self.last_ms = max(lasts, default=None)
         self.operations |= other.operations
+        self.services |= other.services
 
 
 class Resolver:
@@ -179,7 +192,7 @@ class Resolver:
         table = pa.table(
             [pa.array(arrays[f.name]).cast(f.type) for f in EVENT_SCHEMA], schema=EVENT_SCHEMA
         )
-        return table, _tally(columns, customer, kind, rows.operation, outcome, traffic)
+        return table, _tally(columns, customer, kind, rows, outcome, traffic)
 
     def _quick(self, purpose: str, column: pa.Array | None, count: int) -> pa.Array:
         if column is None:
@@ -278,7 +291,7 @@ class _Rows:
         path = self.distinct("path")
         if path is None:
             return pa.array([], pa.string()), np.full(self._n, -1)
-        method = self.distinct("method") or Distinct([], np.full(self._n, -1))
+        method = self.distinct("method") or Distinct.none(self._n)
         width = len(path.values) + 1
         pair = np.where(path.codes < 0, -1, (method.codes + 1) * width + path.codes)
         used, codes = _renumbered(pair, (len(method.values) + 1) * width)
@@ -292,7 +305,7 @@ class _Rows:
         encoded = lines.dictionary_encode()
         self._shape_of = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
         codes = np.append(self._shape_of, -1)[self._line_codes]
-        return Distinct(encoded.dictionary.to_pylist(), codes)
+        return Distinct(encoded.dictionary, codes)
 
     def _service_numbers(self) -> Ints:
         named = self.distinct("service")
@@ -384,7 +397,7 @@ class _Rows:
             return clients.numbers([_in_networks(v, networks, none) for v in clients.values], none)
         column = self.distinct(attribute)
         if column is None and attribute == "service":
-            column = Distinct([self._r._service], np.zeros(self._n, dtype=np.int64))  # noqa: SLF001
+            column = Distinct(pa.array([self._r._service]), np.zeros(self._n, dtype=np.int64))  # noqa: SLF001
         if column is None:
             return np.full(self._n, none, dtype=np.int64)
         exact = {value: at for at, value in reversed(rules)}
@@ -396,39 +409,42 @@ class _Rows:
         """Return the client's address of each row."""
         if "client" in self._encoded:
             return self._encoded["client"]
-        listed = self.distinct("addr") or Distinct([], np.full(self._n, -1))
-        clients = Distinct(list(map(listed_client, listed.values)), listed.codes)
+        listed = self.distinct("addr") or Distinct.none(self._n)
+        values: list[str] = list(map(listed_client, listed.values))
+        codes = listed.codes
         if (forwarded := self.distinct("forwarded")) is not None:
             first = [forwarded_client(value) for value in forwarded.values]
             valid = forwarded.numbers([value is not None for value in first], 0) > 0
-            clients.codes = np.where(valid, forwarded.codes + len(clients.values), clients.codes)
-            clients.values += [value or "" for value in first]
+            codes = np.where(valid, forwarded.codes + len(values), codes)
+            values += [value or "" for value in first]
+        clients = Distinct(pa.array(values, pa.string()), codes)
+        self._by_addr = self._hash.many("address", clients.encoded)
         self._encoded["client"] = clients
         return clients
 
     def addr_hash(self) -> tuple[Hashes, NDArray[np.bool_]]:
         clients = self._clients()
-        return clients.numbers(self._hash.many("address", clients.values)), clients.codes < 0
+        return clients.numbers(self._by_addr), clients.codes < 0
 
     def actors(self, customer: Ints) -> tuple[Hashes, Smalls]:
         """Return a keyed hash of who asked, which includes the customer, and what it is made of."""
         value = np.zeros(self._n, dtype=np.int64)
         kind = np.zeros(self._n, dtype=np.int8)
         clients = self._clients()
-        if clients.values:
-            by_addr = clients.numbers(self._hash.many("address", clients.values))
-            agents = self.distinct("agent") or Distinct([], np.full(self._n, -1))
-            by_agent = agents.numbers(self._hash.many("agent", agents.values))
+        if len(clients.encoded):
+            by_addr = clients.numbers(self._by_addr)
+            agents = self.distinct("agent") or Distinct.none(self._n)
+            by_agent = agents.numbers(self._hash.many("agent", agents.encoded))
             there = clients.codes >= 0
             value = np.where(there, combined(by_addr, by_agent), value)
             kind[there] = ActorKind.ADDRESS
         for name, made_of in (("session", ActorKind.SESSION), ("user", ActorKind.END_USER)):
             if (given := self.distinct(name)) is not None:
                 there = given.codes >= 0
-                value = np.where(there, given.numbers(self._hash.many(name, given.values)), value)
+                value = np.where(there, given.numbers(self._hash.many(name, given.encoded)), value)
                 kind[there] = made_of
         owners, codes = np.unique(customer, return_inverse=True)
-        secret = self._hash.many("customer", [str(owner) for owner in owners.tolist()])
+        secret = self._hash.many("customer", pa.array(map(str, owners.tolist()), pa.string()))
         mixed = splitmix(value.view(np.uint64) ^ secret.view(np.uint64)[codes])
         return mixed.view(np.int64), kind
 
@@ -451,7 +467,7 @@ class _Rows:
         column = self.distinct("reporter") or self.distinct("host")
         if column is None:
             return pa.nulls(self._n, pa.int32())
-        full = column.numbers(self._hash.many("host", column.values))
+        full = column.numbers(self._hash.many("host", column.encoded))
         return pa.array((full >> 32).astype(np.int32), mask=column.codes < 0)
 
     def traffic(self) -> Smalls:
@@ -534,7 +550,7 @@ def _tally(
     columns: Columns,
     customer: Ints,
     kind: Smalls,
-    operation: Ints,
+    rows: _Rows,
     outcome: Smalls,
     traffic: Smalls,
 ) -> Tally:
@@ -549,5 +565,6 @@ def _tally(
         with_actor=int(np.count_nonzero(theirs & (kind != ActorKind.NONE))),
         first_ms=int(columns.ts.min()) if len(columns) else None,
         last_ms=int(columns.ts.max()) if len(columns) else None,
-        operations={int(o) for o in np.unique(operation)},
+        operations=set(np.unique(rows.operation).tolist()),
+        services=set(np.unique(rows.service).tolist()),
     )

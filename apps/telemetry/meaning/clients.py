@@ -1,8 +1,10 @@
 """The client's address, out of what proxies write."""
 
+import re
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+_PLAIN = re.compile(r"(?:[1-9]\d{0,2}\.)(?:\d{1,3}\.){2}\d{1,3}")
 Address = IPv4Address | IPv6Address
 
 
@@ -18,6 +20,8 @@ def forwarded_client(text: str) -> str | None:
 @lru_cache(maxsize=300_000)
 def listed_client(text: str) -> str:
     """Return the first public address of a list, else its first address, else the text (a host name)."""
+    if _PLAIN.fullmatch(text):
+        return text
     addresses = [a for word in text.replace(",", " ").split() if (a := _address(word)) is not None]
     for address in addresses:
         if address.is_global:

@@ -4,9 +4,10 @@ import json
 import shutil
 import sys
 import time
-from argparse import RawDescriptionHelpFormatter
+from argparse import SUPPRESS, RawDescriptionHelpFormatter
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from apps.telemetry.catalogue import UnknownCustomer
 from apps.telemetry.formats.detect import FORMATS, UnknownFormat
 from apps.telemetry.sources import UnreadableInput
 
+TakeIn = Callable[..., files.Report]
 BAR = 24  # characters
 EVERY = 0.1  # seconds between two pictures of the bar
 
@@ -56,6 +58,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--service", default="", metavar="SLUG", help='the service that a log is of ("web")'
         )
+        # For drills: more chunks are more moments to be killed at.
+        parser.add_argument("--chunk-bytes", type=int, default=files.CHUNK, help=SUPPRESS)
         parser.add_argument(
             "--json", action="store_true", help="print one JSON object for each input"
         )
@@ -71,12 +75,17 @@ class Command(BaseCommand):
             raise CommandError(
                 f'"{service}" is no service: a slug has lower-case letters, digits and hyphens, such as shop-api.'
             )
+        take_in = partial(
+            files.ingest,
+            wanted=options["format"],
+            rules=found,
+            service=service,
+            chunk_bytes=max(options["chunk_bytes"], 1024),
+        )
         failed = [
             path
             for path in options["paths"]
-            if not self._one(
-                path, found, service, wanted=options["format"], as_json=options["json"]
-            )
+            if not self._one(path, take_in, as_json=options["json"])
         ]
         if failed:
             many = len(options["paths"]) > 1
@@ -84,15 +93,11 @@ class Command(BaseCommand):
                 f"Not taken in whole: {', '.join(failed)}" if many else "Not taken in whole."
             )
 
-    def _one(
-        self, path: str, found: rules.Rules, service: str, *, wanted: str, as_json: bool
-    ) -> bool:
-        bar = Bar(self.stderr.write) if sys.stderr.isatty() and not as_json else None
+    def _one(self, path: str, take_in: TakeIn, *, as_json: bool) -> bool:
+        bar = Bar() if sys.stderr.isatty() and not as_json else None
         started = time.monotonic()
         try:
-            report = files.ingest(
-                path, now=timezone.now(), wanted=wanted, rules=found, service=service, progress=bar
-            )
+            report = take_in(path, now=timezone.now(), progress=bar)
         except (UnknownFormat, UnreadableInput) as bad:
             return self._refuse(path, bad.message, bad.hint, as_json=as_json)
         except UnknownCustomer as bad:
@@ -155,7 +160,7 @@ def summary(report: files.Report, seconds: float) -> list[str]:
             else ""
         )
         lines.append(
-            f"  service {report.service}, {len(tally.operations):,} operations; {tally.failed:,} failed requests; "
+            f"  {report.service_words}, {len(tally.operations):,} operations; {tally.failed:,} failed requests; "
             f"{tally.bots:,} of bots, {tally.probes:,} of probes{f'; {named}' if named else ''}"
         )
     for reason, count in report.rejects.counts.most_common():
@@ -186,8 +191,7 @@ def _time(ms: int) -> str:
 class Bar:
     """A progress bar on a terminal."""
 
-    def __init__(self, write: Callable[..., object]) -> None:
-        self._write = write
+    def __init__(self) -> None:
         self._started = time.monotonic()
         self._shown = 0.0
 
@@ -203,9 +207,14 @@ class Bar:
             full = "█" * round(share * BAR)
             text = f"{full:░<{BAR}} {share:4.0%}  {text} of {report.size / 1e6:,.0f} MB"
         width = shutil.get_terminal_size().columns - 1
-        self._write(f"\r{text[:width]:<{width}}", ending="")
+        _show(f"\r{text[:width]:<{width}}")
 
     def clear(self) -> None:
         """Leave the line empty."""
         if self._shown:
-            self._write("\r\x1b[2K", ending="")
+            _show("\r\x1b[2K")
+
+
+def _show(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
