@@ -76,6 +76,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "apps.statuspage.middleware.StatusCookie",
     "apps.core.middleware.InputErrors",
 ]
 
@@ -126,7 +127,9 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 # Background work. The truth is a row; a message is a wake-up (see the README's "Runtime").
-CELERY_BROKER_URL = env.text("PORTAL_BROKER_URL") or "pgmq://localhost"  # the address itself is in conn_string
+CELERY_BROKER_URL = (
+    env.text("PORTAL_BROKER_URL") or "pgmq://localhost"
+)  # the address itself is in conn_string
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
     {
         "conn_string": env.broker_dsn(env.text("DATABASE_URL")),

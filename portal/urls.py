@@ -5,13 +5,14 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 
 from apps.core.views import healthz
+from apps.statuspage.views import SignIn
 
 # Open to everyone
 public = [
     path("healthz", healthz, name="healthz"),
     path(
         "sign-in/",
-        login_not_required(auth.LoginView.as_view(redirect_authenticated_user=True)),
+        login_not_required(SignIn.as_view()),
         name="login",
     ),
     path("api/v1/", include("apps.telemetry.urls")),
