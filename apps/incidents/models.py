@@ -205,6 +205,8 @@ class Update(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="authored_updates"
     )
     created_at = models.DateTimeField()
+    # Raised by every change of the draft: only what was read can be published.
+    revision = models.PositiveIntegerField(default=1)
     published_at = models.DateTimeField(null=True, blank=True)
     published_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -234,7 +236,8 @@ class TimelineEvent(models.Model):
 
     incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="timeline")
     at = models.DateTimeField()
-    kind = models.CharField(max_length=20)  # declared, state, update, snapshot, severity, note
+    # declared, state, update, edit, snapshot, severity, note (by the apps above: may name customers)
+    kind = models.CharField(max_length=20)
     text = models.CharField(max_length=500)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT)
 

@@ -1,0 +1,200 @@
+"""What a worker does about incidents: keeps their impact fresh and takes note of it. Safe twice and at once."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from apps.accounts.models import User
+from apps.core.nudge import nudge
+from apps.customers.models import Kind
+from apps.impact.actions import request_run as request_impact_run
+from apps.impact.models import ImpactRun, ImpactSnapshot, RunState
+from apps.incidents import severity
+from apps.incidents.models import LIVE, Incident, IncidentRun, Severity, State, TimelineEvent
+
+#: The window begins a little before the first known failure: somebody met it before it was noticed.
+MARGIN = timedelta(minutes=1)
+#: How old the newest computation of a live incident may be: while it goes on, and once its end is known.
+FRESH, FRESH_ONCE_OVER = timedelta(minutes=5), timedelta(minutes=30)
+#: When it is known who came back (the return horizon of the measures).
+SETTLED = timedelta(days=1)
+
+WAITING = (RunState.QUEUED, RunState.RUNNING)
+OVER = (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
+
+
+def window(incident: Incident, *, now: datetime) -> tuple[datetime, datetime]:
+    """Return what a computation asked for now would look at; empty when the first is not before the second."""
+    return incident.started_at - MARGIN, min(incident.ended_at or now, now)
+
+
+def request_run(
+    *, incident: Incident, user: User | None, now: datetime, even_if_waiting: bool = False
+) -> IncidentRun | None:
+    """Ask for one more computation of a locked incident; None when one waits or there is nothing to look at."""
+    start, end = window(incident, now=now)
+    if start >= end:
+        return None
+    if not even_if_waiting and incident.runs.filter(run__state__in=WAITING).exists():
+        return None
+    services = list(incident.services.all()[:2])
+    run = request_impact_run(
+        window_from=start,
+        window_to=end,
+        # The computation takes one service or all of them.
+        service=services[0] if len(services) == 1 else None,
+        user=user,
+        now=now,
+    )
+    return IncidentRun.objects.create(incident=incident, run=run)
+
+
+def sweep(*, now: datetime) -> None:
+    """Do whatever no wake-up did: take note of finished runs, ask for fresh ones."""
+    settle_all(now=now)
+    refresh(now=now)
+
+
+def settle_all(*, now: datetime) -> int:
+    """Take note of every finished run that its incident has not; return how many."""
+    settled = 0
+    while settle_next(now=now):
+        settled += 1
+    return settled
+
+
+def settle_next(*, now: datetime) -> bool:
+    """Take note of the oldest finished run; say whether there was one that nobody else is at."""
+    with transaction.atomic():
+        row = (
+            IncidentRun.objects.filter(settled_at=None, run__state__in=OVER)
+            .select_for_update(skip_locked=True, of=("self",))
+            .select_related("run", "incident")
+            .order_by("run__finished_at", "pk")
+            .first()
+        )
+        if row is None:
+            return False
+        # Severities of one incident are written by one at a time.
+        Incident.objects.select_for_update().get(pk=row.incident_id)
+        row.settled_at = now
+        row.save(update_fields=["settled_at"])
+        snapshot = ImpactSnapshot.objects.filter(run=row.run).first()
+        if snapshot:
+            _take_note(row.incident, snapshot, now=now)
+            nudge("statuspage.render")
+            nudge("outreach.sweep")
+        elif row.run.state == RunState.FAILED:
+            _note_failure(row.incident, row.run, now=now)
+    return True
+
+
+def refresh(*, now: datetime) -> int:
+    """Ask for a fresh computation where the newest is too old and none waits; return how many.
+
+    Live incidents every few minutes; resolved ones once more when it is known who came back.
+    """
+    asked = 0
+    for pk in _stale(now).values_list("pk", flat=True):
+        with transaction.atomic():
+            incident = (
+                _stale(now).filter(pk=pk).select_for_update(skip_locked=True, of=("self",)).first()
+            )
+            if incident and request_run(incident=incident, user=None, now=now):
+                asked += 1
+    return asked
+
+
+def _stale(now: datetime) -> QuerySet[Any]:
+    runs = IncidentRun.objects.filter(incident=OuterRef("pk"))
+    going_on = Q(ended_at=None) & ~Q(Exists(runs.filter(run__created_at__gt=now - FRESH)))
+    ended = Q(ended_at__isnull=False) & ~Q(
+        Exists(runs.filter(run__created_at__gt=now - FRESH_ONCE_OVER))
+    )
+    # Everything asked for before the horizon had passed could not know.
+    final = Q(ended_at__lte=now - SETTLED) & ~Q(
+        Exists(runs.filter(run__created_at__gte=OuterRef("ended_at") + SETTLED))
+    )
+    return (
+        Incident.objects.filter(
+            Q(state__in=LIVE) & (going_on | ended)
+            | Q(state__in=[State.RESOLVED, State.REVIEWED]) & final
+        )
+        .exclude(Exists(runs.filter(run__state__in=WAITING)))
+        .order_by("pk")
+    )
+
+
+def _take_note(incident: Incident, snapshot: ImpactSnapshot, *, now: datetime) -> None:
+    """Write what the snapshot found on the timeline when it is new, and propose severities."""
+    newer = ImpactSnapshot.objects.filter(
+        run__incident_run__incident=incident, run__created_at__gt=snapshot.run.created_at
+    )
+    finding = headline(snapshot.result)
+    latest = incident.timeline.filter(kind="snapshot").order_by("-pk").first()
+    if latest is None or latest.text.partition(": ")[2] != finding:
+        TimelineEvent.objects.create(
+            incident=incident,
+            at=now,
+            kind="snapshot",
+            text=f"Snapshot #{snapshot.pk}: {finding}"[:500],
+            user=None,
+        )
+    if not newer.exists():
+        _propose(incident, snapshot, now=now)
+
+
+def headline(result: dict[str, Any]) -> str:
+    """Return the one number of a snapshot that hurts most, in a few words."""
+    attempts, actors = result.get("attempts") or {}, result.get("actors") or {}
+    requests = result.get("requests") or {}
+    gave_up, hit = attempts.get("gave_up") or 0, actors.get("hit")
+    if gave_up:
+        people = (result.get("people") or {}).get("gave_up")
+        if people:
+            return f"{people:,} {'person' if people == 1 else 'people'} gave up"
+        return f"{gave_up:,} {'attempt' if gave_up == 1 else 'attempts'} given up"
+    if hit:
+        return f"{hit:,} met a failure, none is known to have given up"
+    if failed := requests.get("failed") or 0:
+        return f"{failed:,} of {requests.get('total') or 0:,} requests failed"
+    return "nothing failed in its window" if requests.get("total") else "no traffic in its window"
+
+
+def _propose(incident: Incident, snapshot: ImpactSnapshot, *, now: datetime) -> None:
+    proposals = severity.by_kind(snapshot.result.get("customers") or [])
+    existing = {row.kind: row for row in incident.severities.all()}
+    for kind, proposal in proposals.items():
+        row = existing.get(kind)
+        if kind not in Kind.values or (row and row.confirmed_by_id):
+            continue
+        if row is None or row.level != proposal.level:
+            TimelineEvent.objects.create(
+                incident=incident,
+                at=now,
+                kind="severity",
+                text=f"Severity {proposal.level} proposed for {Kind(kind).label.lower()}:"
+                f" {proposal.reason}"[:500],
+                user=None,
+            )
+        Severity.objects.update_or_create(
+            incident=incident,
+            kind=kind,
+            defaults={
+                "level": proposal.level,
+                "reason": proposal.reason[:300],
+                "snapshot": snapshot,
+            },
+        )
+
+
+def _note_failure(incident: Incident, run: ImpactRun, *, now: datetime) -> None:
+    """Say once that the impact could not be computed, until it could again."""
+    text = f"Impact could not be computed: {run.error.splitlines()[0] if run.error else 'no reason given'}"
+    latest = incident.timeline.filter(kind="snapshot").order_by("-pk").first()
+    if latest is None or latest.text != text[:500]:
+        TimelineEvent.objects.create(
+            incident=incident, at=now, kind="snapshot", text=text[:500], user=None
+        )
