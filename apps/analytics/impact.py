@@ -227,13 +227,6 @@ FROM once_dropped WHERE ts >= $start AND ts < $end GROUP BY {_SETS} HAVING count
 
 _KINDS = "SELECT kind, count(DISTINCT actor) FROM touched WHERE n > 0 AND kind > 0 GROUP BY kind"
 
-# groups that are not hot hold no failure and no repeated key: each success is an attempt of its own
-_QUIET = """
-SELECT t.* FROM touched t LEFT JOIN hot h
-  ON t.customer = h.customer AND t.operation = h.operation AND t.actor IS NOT DISTINCT FROM h.actor
-WHERE t.n > 0 AND h.customer IS NULL
-"""
-
 
 def _by_scope(rows: Iterable[Row]) -> dict[Scope, Row]:
     return {(row[0], int(row[1])): row[2:] for row in rows}
@@ -254,7 +247,6 @@ def _add_usual_latency(run: Runner, frame: Frame) -> None:
             table=table,
         ),
     )
-    run.table("quiet", _QUIET)
 
 
 def _count_attempts(run: Runner, facts: _Facts) -> None:
@@ -264,8 +256,8 @@ def _count_attempts(run: Runner, facts: _Facts) -> None:
         """
         SELECT customer, operation, actor, class, 1 AS n, extra FROM told
         UNION ALL
-        SELECT customer, operation, actor, 'first_try', ok - lonely - slow, NULL FROM quiet
-        WHERE ok > lonely + slow
+        SELECT customer, operation, actor, 'first_try', first_try, NULL FROM quiet
+        WHERE first_try > 0
         UNION ALL
         SELECT customer, operation, actor, 'slow', slow, NULL FROM quiet WHERE slow > 0
         """,

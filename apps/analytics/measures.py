@@ -21,7 +21,7 @@ from apps.analytics.sql import Fragment, Runner, events_from, fill, numbers
 from apps.analytics.stats import Interval, Lost, Stratum, excess_gone, lost_attempts
 
 CUTOFF_MS = 30 * 60_000
-UPTIME_ACTORS = 50_000
+UPTIME_ACTORS = 20_000
 UPTIME_MIN_ACTORS = 10
 OUTAGE_MIN_FAILURES = 5
 EXPOSED_NEEDED = 30
@@ -72,7 +72,7 @@ def user_uptime(run: Runner, frame: Frame) -> tuple[dict[int | None, UserUptime]
 
     An actor's time between two events is up or down by the events around it: both alike, that state;
     unlike, half each. Time counts up to 30 minutes after an event. Before and after are the hour
-    next to the window. Fewer than 10 actors: None. Above 50,000 actors a fixed share of them, chosen
+    next to the window. Fewer than 10 actors: None. Above 20,000 actors a fixed share of them, chosen
     by their hash, is used; the second value says one in how many.
     """
     (actors,) = run.one(
@@ -148,15 +148,30 @@ def outages(run: Runner, frame: Frame) -> dict[int, Outage]:
 
     From the first failure to the next success (which may lie after the window); the run begins in
     the window. Accurate to one gap between requests. Nothing for a customer with fewer failures.
+    Minutes in which less than a tenth of a customer's requests fail, and no neighbour does worse,
+    count as up: a busy customer's few failures in a row within a second are no outage.
     """
     found = run.rows(
         fill(
             """
             WITH struck AS (
                 SELECT customer FROM touched GROUP BY customer HAVING sum(failed) >= $least),
+            minutes AS (
+                SELECT customer, ts // 60000 AS minute, min(ts) FILTER (outcome = 0) AS ok_ts,
+                       count_if(outcome = 1) * 10 >= count(*) AS bad
+                FROM clean SEMI JOIN struck USING (customer)
+                WHERE outcome <> 2 AND ts >= $start AND ts < $until GROUP BY ALL),
+            close AS (
+                SELECT DISTINCT customer, minute + side AS minute
+                FROM minutes, (VALUES (-1), (0), (1)) AS sides(side) WHERE bad),
             tries AS (
-                SELECT customer, ts, outcome = 0 AS ok FROM clean SEMI JOIN struck USING (customer)
-                WHERE outcome <> 2 AND ts >= $start AND ts < $until),
+                SELECT customer, ts, outcome = 0 AS ok FROM clean
+                SEMI JOIN close ON clean.customer = close.customer
+                     AND clean.ts // 60000 = close.minute
+                WHERE outcome <> 2 AND ts >= $start AND ts < $until
+                UNION ALL
+                SELECT customer, ok_ts, true FROM minutes ANTI JOIN close USING (customer, minute)
+                WHERE ok_ts IS NOT NULL),
             runs AS (
                 SELECT customer, ts, ok, count_if(ok) OVER (
                     PARTITION BY customer ORDER BY ts, ok ROWS UNBOUNDED PRECEDING)
@@ -396,10 +411,16 @@ def usual_latency(run: Runner, frame: Frame) -> dict[int, float]:
     found = run.rows(
         fill(
             """
-            SELECT operation,
-                   coalesce(median(latency) FILTER (ts < $start), median(latency))
-            FROM clean WHERE outcome = 0 AND operation IN ($operations) AND ts < $end
-            GROUP BY operation
+            WITH counted AS (
+                SELECT operation, latency, ts < $start AS before, count(*) AS n FROM clean
+                WHERE outcome = 0 AND operation IN ($operations) AND ts < $end GROUP BY ALL),
+            ordered AS (
+                SELECT *, sum(n) OVER (PARTITION BY operation, before ORDER BY latency) AS upto,
+                       sum(n) OVER (PARTITION BY operation, before) AS everything FROM counted),
+            middle AS (
+                SELECT operation, before, min(latency) AS ms FROM ordered
+                WHERE 2 * upto >= everything GROUP BY operation, before)
+            SELECT operation, arg_max(ms, before) FROM middle GROUP BY operation
             """,
             start=frame.start_ms,
             end=frame.end_ms,

@@ -130,8 +130,13 @@ def brute_force(events, *, start, end, as_of, horizon=DAY, lookback=2 * HOUR, w_
         lines = defaultdict(list)
         for call in _calls(members):
             lines[call["target"], call["key"] if actor is None else None].append(call)
-        for line in lines.values():
-            for name in _ends(line, start, end, as_of, horizon, w_ms, known=actor is not None):
+        for (target, _), line in lines.items():
+            good = (
+                []
+                if actor is None
+                else [e["ts"] for e in members if e["outcome"] == 0 and e["target"] == target]
+            )
+            for name in _ends(line, start, end, as_of, horizon, w_ms, good):
                 result[customer, operation, name] += 1
     return dict(result)
 
@@ -176,7 +181,7 @@ def _call(tries):
     }
 
 
-def _ends(line, start, end, as_of, horizon, w_ms, *, known):
+def _ends(line, start, end, as_of, horizon, w_ms, good):
     line.sort(key=lambda c: (c["ts"], c["ok"], c["until"]))
     chains = []
     for call in line:
@@ -184,14 +189,14 @@ def _ends(line, start, end, as_of, horizon, w_ms, *, known):
         if before is None or before["ok"] or call["ts"] - before["until"] > w_ms:
             chains.append([])
         chains[-1].append(call)
-    for place, chain in enumerate(chains):
+    for chain in chains:
         if not start <= chain[0]["ts"] < end:
             continue
         last = max(call["until"] for call in chain)
-        later = [c["ok_ts"] for other in chains[place + 1 :] for c in other if c["ok"]]
+        begun = max(call["ts"] for call in chain)
         if any(call["ok"] for call in chain):
             yield "retried" if sum(call["fails"] for call in chain) else "first_try"
-        elif known and later and min(later) - last <= horizon:
+        elif any(begun < ts <= last + horizon for ts in good):
             yield "came_back"
         elif as_of - last < w_ms:
             yield "open"
