@@ -135,6 +135,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = (
         "conn_string": env.broker_dsn(env.text("DATABASE_URL")),
         "init_extension": False,
         "use_notify": True,
+        # The server wakes us; waiting in each queue's turn would keep the others' messages lying.
+        "wait_time_seconds": 0,
         # A dead database must cost a publisher two seconds, not thirty.
         "pool_timeout": 2,
         "pool_size": 4,
