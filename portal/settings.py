@@ -169,7 +169,7 @@ EMAIL_HOST_PASSWORD = _mail.password or ""
 EMAIL_USE_SSL = _mail.scheme == "smtps"
 EMAIL_USE_TLS = _mail.scheme == "smtp+tls"
 EMAIL_TIMEOUT = 20
-DEFAULT_FROM_EMAIL = env.text("PORTAL_MAIL_FROM", "portal@example.com")
+DEFAULT_FROM_EMAIL = env.text("PORTAL_MAIL_FROM") or "portal@example.com"
 # Outside production only these domains can receive: a test system must never mail real customers.
 PORTAL_MAIL_DOMAINS = env.words(
     "PORTAL_MAIL_DOMAINS",
