@@ -16,7 +16,11 @@ from django.utils import timezone
 from apps.core.figures import BenchRow, Option, at_least, at_most, bench, compare
 
 EVENTS = Option("--lines", int, 1_000_000, "lines of each format", quick=20_000)
-DUCK_JSON = "COPY (SELECT * FROM read_json({path!r}, format='newline_delimited') ORDER BY ts) TO {out!r} (FORMAT parquet)"
+DUCK_JSON = """
+COPY (
+    SELECT * FROM read_json({path!r}, format='newline_delimited') ORDER BY ts
+) TO {out!r} (FORMAT parquet)
+"""
 DUCK_TEXT = r"""
 COPY (
     SELECT strptime(g.time, '%d/%b/%Y:%H:%M:%S %z') AS ts, g.* EXCLUDE (time)

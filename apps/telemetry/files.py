@@ -35,7 +35,7 @@ from apps.telemetry.formats.fields import FieldNames
 from apps.telemetry.models import Batch, Segment
 from apps.telemetry.resolve import Resolver, Tally
 from apps.telemetry.rules import Rules
-from apps.telemetry.sources import Source
+from apps.telemetry.sources import Source, UnreadableInput
 
 CHUNK = 32 << 20  # bytes, unpacked
 BLOCK = 8 << 20  # bytes parsed at once
@@ -183,6 +183,10 @@ class _Run:
         """Look at the first lines: the format, and which log it is."""
         names = FieldNames(self._rules.fields)
         self._fill(HEAD)
+        if not self._buffer and self._source.damage.what:
+            raise UnreadableInput(
+                f"{self._source.name}: {self._source.damage.what}; there is no line before that"
+            )
         cut = self._buffer.rfind(b"\n", 0, HEAD) + 1
         head = self._buffer[: cut or HEAD]
         found = detect.find(head, wanted=wanted, names=names)

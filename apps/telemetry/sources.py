@@ -42,6 +42,7 @@ class Source:
         self._ended = False
         head = self._read()
         if kind := next((name for magic, name in PACKED.items() if head.startswith(magic)), ""):
+            self._file.close()
             raise UnreadableInput(
                 f"{self.name} is packed with {kind}",
                 f"Unpack it first, for example: {kind} -dc FILE | … ingest -",
