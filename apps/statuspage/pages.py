@@ -24,8 +24,6 @@ from apps.statuspage.store import VALID_FOR, File
 # The line that says how old a page is stands between these. Whoever serves the page may write it anew.
 FRESHNESS = re.compile(rb"<!--freshness-->.*?<!--/freshness-->", re.DOTALL)
 OTHER = "other"  # the file of advice on codes that nobody wrote about
-_STYLES = ("css/reset.css", "css/tokens.css", "css/base.css", "css/status.css")
-_IMPORT = re.compile(r"@import[^;]*;")
 _WORKS, _FAILS, _RECOVERS = "working", "failing", "recovering"
 
 
@@ -126,13 +124,9 @@ def stale_since(moment: datetime) -> SafeString:
 @cache
 def stylesheet() -> bytes:
     """Return the one stylesheet of these pages, complete in itself."""
-    parts = []
-    for name in _STYLES:
-        found = finders.find(name)
-        if isinstance(found, str):
-            parts.append(_IMPORT.sub("", Path(found).read_text(encoding="utf-8")))
-    parts.append(render_to_string("statuspage/page.css"))
-    return "\n".join(parts).encode()
+    found = finders.find("css/status.css")
+    shared = Path(found).read_text(encoding="utf-8") if isinstance(found, str) else ""
+    return f"{shared}\n{render_to_string('statuspage/page.css')}".encode()
 
 
 def style_address() -> str:

@@ -12,6 +12,8 @@ from django.db import connection, transaction
 from django.db.models import Count, F, Prefetch, Q
 
 from apps.accounts.models import Role, User
+from apps.analytics.results import CLASSES
+from apps.analytics.story import K_ANONYMOUS
 from apps.catalog.models import Service
 from apps.customers.models import Contact, Customer
 from apps.guidance import defaults
@@ -22,7 +24,6 @@ from apps.incidents import models as incidents
 from apps.incidents.models import LIVE, IncidentRun, State, Update, Visibility
 
 HISTORY = timedelta(days=90)
-K_ANONYMOUS = 5  # fewer people than this are never broken down
 HIT_GRADES = ("hit", "partly_hit", "slowed")
 GRADES = {
     "hit": "Hit",
@@ -102,8 +103,7 @@ class Hit:
 
     grade: str
     story: tuple[str, ...]
-    # (label, count) of their attempts; empty where fewer than five people stand behind a part.
-    attempts: tuple[tuple[str, int], ...]
+    attempts: dict[str, int] | None  # by class; None where fewer than five people are behind a part
     requests: tuple[int, int]  # failed, of all
     start: datetime
     end: datetime
@@ -325,25 +325,15 @@ def _hit(row: dict[str, Any]) -> Hit:
     )
 
 
-def _attempts(attempts: dict[str, Any], people: dict[str, Any]) -> tuple[tuple[str, int], ...]:
-    """Return their attempts by how they ended; nothing where a part is of fewer than five people."""
-    parts = [
-        ("got through on another try", "retried"),
-        ("came back later and got through", "came_back"),
-        ("gave up", "gave_up"),
-        ("still being tried", "open"),
-    ]
-    counts = {name: int(attempts.get(name) or 0) for _, name in parts}
-    if attempts.get("cannot_tell") or not any(counts.values()):
-        return ()
-    if any(n and int(people.get(name) or 0) < K_ANONYMOUS for name, n in counts.items()):
-        return ()
-    told = [(label, counts[name]) for label, name in parts if counts[name]]
-    return (
-        ("attempts", int(attempts.get("total") or 0)),
-        ("met a failure", sum(counts.values())),
-        *told,
-    )
+def _attempts(attempts: dict[str, Any], people: dict[str, Any]) -> dict[str, int] | None:
+    """Return their attempts by how they ended; None where a part is of fewer than five people."""
+    counts = {name: int(attempts.get(name) or 0) for name in CLASSES}
+    parts = [name for name, n in counts.items() if n]
+    if not parts or counts["cannot_tell"]:
+        return None
+    if any(int(people.get(name) or 0) < K_ANONYMOUS for name in parts):
+        return None
+    return counts
 
 
 def error_advice(found: Facts, code: str, kind: str) -> tuple[Advice, int]:
