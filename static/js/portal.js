@@ -10,9 +10,9 @@
   const utc = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" });
   const span = (seconds) => {
     const s = Math.abs(seconds);
-    if (s < 60) return `${Math.floor(s)} s`;
-    if (s < 3600) return `${Math.floor(s / 60)} min`;
-    if (s < 172800) return `${Math.floor(s / 3600)} h${s < 36000 && s % 3600 >= 60 ? ` ${Math.floor((s % 3600) / 60)} min` : ""}`;
+    if (s < 60) return `${Math.floor(s)}\u00a0s`;
+    if (s < 3600) return `${Math.floor(s / 60)}\u00a0min`;
+    if (s < 172800) return `${Math.floor(s / 3600)}\u00a0h${s < 36000 && s % 3600 >= 60 ? ` ${Math.floor((s % 3600) / 60)}\u00a0min` : ""}`;
     return `${Math.floor(s / 86400)} days`;
   };
   const words = { // how each data-relative reads before and after its moment
@@ -25,7 +25,8 @@
       const at = new Date(el.dateTime);
       if (Number.isNaN(at.getTime())) continue;
       if (!el.dataset.titled) {
-        el.title = `${here.format(at)} ${zone} · ${utc.format(at)} UTC`;
+        const own = zone === "UTC" ? "" : `${here.format(at)} in ${zone.replaceAll("_", " ")} · `;
+        el.title = `${own}${utc.format(at)} UTC`;
         el.dataset.titled = "1";
       }
       const say = words[el.dataset.relative];

@@ -28,8 +28,8 @@ from markdown_it.token import Token
 register = template.Library()
 
 CANNOT_TELL = "cannot tell"
-#: Between a number and its unit: narrow, and never broken at the end of a line.
-NARROW = "\u202f"
+#: Between a number and its unit: a space at which no line ends.
+UNIT = "\u00a0"
 #: Between thousands. The same as in the sentences of the story, which stand beside these numbers.
 GROUP = ","
 
@@ -61,6 +61,12 @@ def shown(value: object) -> object:
 
 
 @register.filter
+def is_text(value: object) -> bool:
+    """Whether a stat's value is words or a long figure, which are set smaller."""
+    return _finite(value) is None and len(str(value)) > 8
+
+
+@register.filter
 def percent(value: object) -> str:
     """Return a share of 0..1 as "31 %"; it says 0 % or 100 % only when nothing or all is meant."""
     found = _finite(value)
@@ -70,11 +76,11 @@ def percent(value: object) -> str:
     if 0 < abs(hundredths) < 1 or 99 < abs(hundredths) < 100:
         text = f"{hundredths:.1f}"
         if text in {"0.0", "-0.0"}:
-            return f"under 0.1{NARROW}%"
+            return f"under 0.1{UNIT}%"
         if text == "100.0":
-            return f"over 99.9{NARROW}%"
-        return f"{text}{NARROW}%".replace("-", "\u2212")
-    return f"{hundredths:.0f}{NARROW}%".replace("-", "\u2212")
+            return f"over 99.9{UNIT}%"
+        return f"{text}{UNIT}%".replace("-", "\u2212")
+    return f"{hundredths:.0f}{UNIT}%".replace("-", "\u2212")
 
 
 @register.filter
@@ -117,14 +123,14 @@ def duration(value: object) -> str:
         return CANNOT_TELL
     whole = abs(int(seconds))
     if whole < 60:
-        return f"{whole}{NARROW}s"
+        return f"{whole}{UNIT}s"
     if whole < 3600:
-        return f"{whole // 60}{NARROW}min"
+        return f"{whole // 60}{UNIT}min"
     if whole < 2 * 86400:
         minutes = whole % 3600 // 60
-        text = f"{whole // 3600}{NARROW}h"
+        text = f"{whole // 3600}{UNIT}h"
         # Minutes stop to matter after some hours.
-        return f"{text} {minutes}{NARROW}min" if minutes and whole < 36000 else text
+        return f"{text} {minutes}{UNIT}min" if minutes and whole < 36000 else text
     return f"{whole // 86400} days"
 
 
@@ -339,7 +345,7 @@ def page_header(
     """Head a page: h1, one lead sentence, where it hangs (`trail`), and inside: the actions."""
     return _hold(
         "page_header",
-        content.strip(),
+        content if content.strip() else "",
         title=title,
         lead=lead,
         state=state,
@@ -518,10 +524,10 @@ class NavItem:
 def nav_items(context: Context) -> list[NavItem]:
     """Return the links that exist and that this person may follow, the current one marked."""
     request = context.get("request")
-    user = getattr(request, "user", None)
+    can = getattr(getattr(request, "user", None), "can", None)
     found: list[tuple[str, str]] = []
     for label, name, action in NAVIGATION:
-        if action and not (hasattr(user, "can") and user.can(action)):
+        if action and not (can and can(action)):
             continue
         try:
             found.append((label, reverse(name)))
