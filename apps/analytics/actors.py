@@ -15,7 +15,7 @@ PROXY_ALONE_EVENTS = 1000
 
 PROBE_MIN_EVENTS = 1000
 PROBE_MIN_HOURS = 23
-PROBE_SPREAD = 0.1
+PROBE_DAYS = 4
 
 ACTOR_SHARE_NEEDED = 0.80
 """Below this share of requests with an actor, a count of actors is only a lower bound."""
@@ -61,28 +61,32 @@ def _is_proxy(agents: int, events: int, everything: int) -> bool:
     )
 
 
-def find_probes(run: Runner, *, events: str) -> list[int]:
+def find_probes(run: Runner, *, events: str, until_ms: int) -> list[int]:
     """Actors with a machine's rhythm: monitoring that nobody flagged.
 
     An actor with at least 1,000 events, active in at least 23 different hours of the day, whose gaps
-    are all nearly alike: q95 - q05 below 0.1 of the median. Needs about a day of events.
+    are all nearly alike: q95 - q05 below 0.1 of the median. Needs about a day of events; looks at
+    the four days before and the day after `until_ms`, the end of the window.
     """
     found = run.rows(
         fill(
             """
             WITH many AS (
-                SELECT actor FROM $events WHERE actor IS NOT NULL AND traffic = 0 GROUP BY actor
+                SELECT actor FROM $events
+                WHERE actor IS NOT NULL AND traffic = 0 AND ts >= $from_ms GROUP BY actor
                 HAVING count(*) >= $min_events
                    AND bit_count(bit_or(1 << ((ts // 3600000) % 24)::INTEGER)) >= $min_hours),
             gaps AS (
                 SELECT actor, ts - lag(ts) OVER (PARTITION BY actor ORDER BY ts) AS gap
-                FROM $events SEMI JOIN many USING (actor) WHERE traffic = 0),
+                FROM $events SEMI JOIN many USING (actor)
+                WHERE traffic = 0 AND ts >= $from_ms),
             spread AS (
                 SELECT actor, quantile_cont(gap, [0.05, 0.5, 0.95]) AS q
                 FROM gaps WHERE gap IS NOT NULL GROUP BY actor)
             SELECT actor FROM spread WHERE q[2] > 0 AND (q[3] - q[1]) < 0.1 * q[2]
             """,
             events=Fragment(events),
+            from_ms=until_ms - PROBE_DAYS * 86_400_000,
             min_events=PROBE_MIN_EVENTS,
             min_hours=PROBE_MIN_HOURS,
         )

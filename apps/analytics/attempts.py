@@ -31,6 +31,7 @@ AMBIGUOUS_MIN_EVENTS = 200
 
 SKEW_MIN_EVENTS = 20
 SKEW_MAX_SPREAD_MS = 10_000
+FEW_HOSTS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def clean(run: Runner, frame: Frame) -> Cleaned:
     (duplicates taken out), `touched` (per customer, operation, actor: counts in the window) and
     `clean` (customers' events, actors behind a proxy unknown).
     """
-    run.view("events", events_from(frame.files))
+    run.view("events", events_from(frame.files, located=True))
     read = fill("SELECT * FROM events WHERE $within", within=frame.within)
     (rows,) = run.one(fill("SELECT count(*) FROM events WHERE $within", within=frame.within))
     # what fits well into memory is decoded once; more is read anew by each pass
@@ -105,7 +106,7 @@ def clean(run: Runner, frame: Frame) -> Cleaned:
     skewed = correct_skew(run, source="once", target="deduped")
     probes: list[int] = []
     if frame.read_to_ms - frame.read_from_ms >= 23 * HOUR_MS:
-        probes = find_probes(run, events="deduped")
+        probes = find_probes(run, events="deduped", until_ms=frame.end_ms)
     run.step("counting who did what")
     make_clean_view(run, source="deduped", target="people", probes=probes, proxies=())
     touch(run, frame, source="people")
@@ -132,39 +133,32 @@ def remove_duplicates(run: Runner, *, source: str, target: str) -> bool:
         ),
     )
     names = {"source": Fragment(source), "ids": Fragment(f"{target}_ids")}
+    (any_left,) = run.one(fill("SELECT count(*) FROM $ids", ids=names["ids"]))
     run.table(
-        f"{target}_ranked",
+        f"{target}_dropped",
         fill(
             """
-            SELECT *, row_number() OVER (
+            SELECT loc, ts, customer, operation FROM $source SEMI JOIN $ids USING (service, request)
+            QUALIFY row_number() OVER (
                 PARTITION BY service, request
                 ORDER BY arrived NULLS LAST, ts, latency_ms NULLS LAST, outcome, operation,
                          customer, actor NULLS LAST, target NULLS LAST, key NULLS LAST, traffic,
-                         addr NULLS LAST, host NULLS LAST, status NULLS LAST) AS place
-            FROM $source SEMI JOIN $ids USING (service, request)
+                         addr NULLS LAST, host NULLS LAST, status NULLS LAST) > 1
             """,
             **names,
         ),
     )
-    ranked = Fragment(f"{target}_ranked")
-    run.view(f"{target}_dropped", fill("SELECT * FROM $ranked WHERE place > 1", ranked=ranked))
-    (any_left,) = run.one(fill("SELECT count(*) FROM $ids", ids=names["ids"]))
-    if not any_left:
-        run.view(target, fill("SELECT * FROM $source", source=names["source"]))
-        return False
+    only_first = Fragment(f"ANTI JOIN {target}_dropped USING (loc)" if any_left else "")
     run.view(
         target,
         fill(
-            """
-            SELECT $columns FROM $source ANTI JOIN $ids USING (service, request)
-            UNION ALL SELECT $columns FROM $ranked WHERE place = 1
-            """,
+            "SELECT $columns FROM $source $only_first",
             columns=Fragment(COLUMNS),
-            ranked=ranked,
-            **names,
+            source=names["source"],
+            only_first=only_first,
         ),
     )
-    return True
+    return bool(any_left)
 
 
 def correct_skew(run: Runner, *, source: str, target: str) -> int:
@@ -192,19 +186,24 @@ def correct_skew(run: Runner, *, source: str, target: str) -> int:
             max_spread=SKEW_MAX_SPREAD_MS,
         ),
     )
-    (skewed,) = run.one("SELECT count(*) FROM skew WHERE shift <> 0")
-    if not skewed:
+    shifts = run.rows("SELECT host, shift FROM skew WHERE shift <> 0 ORDER BY host")
+    if not shifts:
         run.view(target, fill("SELECT * FROM $source", source=Fragment(source)))
         return 0
+    join, shift = Fragment("LEFT JOIN skew s USING (host)"), Fragment("coalesce(s.shift, 0)")
+    if len(shifts) <= FEW_HOSTS:
+        cases = " ".join(f"WHEN {int(host)} THEN {int(off)}" for host, off in shifts)
+        join, shift = Fragment(""), Fragment(f"(CASE e.host {cases} ELSE 0 END)")
     run.view(
         target,
         fill(
-            "SELECT e.* REPLACE (e.ts - coalesce(s.shift, 0) AS ts)"
-            " FROM $source e LEFT JOIN skew s USING (host)",
+            "SELECT e.* REPLACE (e.ts - $shift AS ts) FROM $source e $join",
             source=Fragment(source),
+            shift=shift,
+            join=join,
         ),
     )
-    return int(skewed)
+    return len(shifts)
 
 
 def make_clean_view(
@@ -263,16 +262,16 @@ def touch(run: Runner, frame: Frame, *, source: str) -> None:
                    max(CASE WHEN actor IS NULL THEN 0 ELSE actor_kind END) AS kind,
                    min(addr) AS addr,
                    count(*) AS n_all,
-                   count_if(ts >= $start) AS n,
-                   count_if(ts >= $start AND outcome = 1) AS failed,
-                   count_if(ts >= $start AND outcome = 2) AS aborted,
-                   count_if(ts >= $start AND outcome = 0) AS ok,
-                   count_if(ts >= $start AND outcome = 0 AND $slow
+                   count(*) FILTER (ts >= $start) AS n,
+                   count(*) FILTER (ts >= $start AND outcome = 1) AS failed,
+                   count(*) FILTER (ts >= $start AND outcome = 2) AS aborted,
+                   count(*) FILTER (ts >= $start AND outcome = 0) AS ok,
+                   count(*) FILTER (ts >= $start AND outcome = 0 AND $slow
                             AND (actor IS NOT NULL OR key IS NOT NULL)) AS slow,
-                   count_if(ts >= $start AND key IS NOT NULL) AS named,
-                   count_if(ts >= $start AND outcome <> 2 AND actor IS NULL AND key IS NULL)
+                   count(*) FILTER (ts >= $start AND key IS NOT NULL) AS named,
+                   count(*) FILTER (ts >= $start AND outcome <> 2 AND actor IS NULL AND key IS NULL)
                        AS lonely,
-                   count_if(ts >= $start AND outcome = 0 AND actor IS NULL AND key IS NULL)
+                   count(*) FILTER (ts >= $start AND outcome = 0 AND actor IS NULL AND key IS NULL)
                        AS lonely_ok
             FROM $source $join
             WHERE ts < $end
@@ -305,7 +304,7 @@ def build_chains(run: Runner, frame: Frame) -> None:
         ),
     )
     run.table("near", fill(_NEAR, slot=Fragment(slot), end=frame.end_ms))
-    run.table("work", fill(_WORK, slot=Fragment(slot), start=frame.start_ms))
+    run.table("work", fill(_WORK, slot=Fragment(slot)))
     run.table(
         "busy_candidates",
         fill(_CANDIDATES, start=frame.start_ms, end=frame.end_ms, enough=AMBIGUOUS_MIN_EVENTS),
@@ -329,11 +328,15 @@ after_end AS (
     FROM clean c SEMI JOIN hot h ON c.customer = h.customer AND c.operation = h.operation
          AND c.actor IS NOT DISTINCT FROM h.actor
     WHERE c.outcome = 1 AND c.ts >= $end),
+repeated AS (
+    SELECT customer, operation, actor, key, ts, ts + latency AS until, outcome
+    FROM clean SEMI JOIN again USING (key) WHERE outcome <> 2),
 keyed AS (
-    SELECT customer, operation, actor, min(ts) AS ts, max(ts + latency) AS until
-    FROM clean SEMI JOIN again USING (key) WHERE outcome <> 2
-    GROUP BY customer, operation, actor, key HAVING bool_or(outcome = 1)),
-spans AS (SELECT * FROM failed UNION ALL SELECT * FROM after_end UNION ALL SELECT * FROM keyed)
+    SELECT customer, operation, actor, min(ts) AS ts, max(until) AS until
+    FROM repeated GROUP BY customer, operation, actor, key HAVING bool_or(outcome = 1)),
+spans AS (
+    SELECT * FROM failed UNION ALL SELECT * FROM after_end UNION ALL SELECT * FROM keyed
+    UNION ALL SELECT customer, operation, actor, ts, ts - $slot FROM repeated)
 SELECT DISTINCT customer, operation, actor,
        unnest(range(ts // $slot, until // $slot + 2)) AS slot FROM spans
 """
@@ -341,22 +344,18 @@ SELECT DISTINCT customer, operation, actor,
 _WORK = """
 SELECT c.customer, c.operation, c.actor, c.target, c.key, c.ts,
        c.ts + c.latency AS until, c.outcome = 0 AS ok, row_number() OVER () AS place
-FROM clean c
+FROM clean c SEMI JOIN near n
+  ON n.customer = c.customer AND n.operation = c.operation
+ AND n.actor IS NOT DISTINCT FROM c.actor AND n.slot = c.ts // $slot
 WHERE c.outcome <> 2 AND NOT (c.actor IS NULL AND c.key IS NULL)
-  AND (EXISTS (SELECT 1 FROM near n WHERE n.customer = c.customer AND n.operation = c.operation
-               AND n.actor IS NOT DISTINCT FROM c.actor AND n.slot = c.ts // $slot)
-       OR c.key IN (SELECT key FROM again))
 """
 
 _CANDIDATES = """
-WITH hot AS (SELECT DISTINCT customer, operation, actor FROM near WHERE actor IS NOT NULL),
-large AS (
-    SELECT customer, operation, actor FROM clean SEMI JOIN hot USING (customer, operation, actor)
-    WHERE outcome <> 2 GROUP BY ALL HAVING count(*) >= $enough)
-SELECT customer, operation, actor, target, count(*) AS n, count_if(outcome = 0) AS n_ok,
-       count_if(ts < $start OR ts >= $end) AS n_outside
-FROM clean SEMI JOIN large USING (customer, operation, actor)
-WHERE outcome <> 2 GROUP BY ALL HAVING count(*) >= $enough
+WITH hot AS (SELECT DISTINCT customer, operation, actor FROM near WHERE actor IS NOT NULL)
+SELECT customer, operation, actor, target, count(*) AS n, count(*) FILTER (outcome = 0) AS n_ok,
+       count(*) FILTER (ts < $start OR ts >= $end) AS n_outside
+FROM clean SEMI JOIN hot USING (customer, operation, actor)
+WHERE outcome <> 2 GROUP BY customer, operation, actor, target HAVING count(*) >= $enough
 """
 
 _QUIET = """

@@ -73,14 +73,19 @@ def connect(
     return duckdb.connect(":memory:", config=config)
 
 
-def events_from(files: Sequence[str]) -> Fragment:
-    """A SELECT of all events in exactly these files; no file at all is an empty relation."""
+def events_from(files: Sequence[str], *, located: bool = False) -> Fragment:
+    """A SELECT of all events in exactly these files; no file at all is an empty relation.
+
+    `located` adds `loc`, a number that names the row by its place (file and row in the file), for
+    as long as the same files are listed in the same order.
+    """
     if not files:
         empty = ", ".join(f"NULL::{_DUCK[str(f.type)]} AS {f.name}" for f in EVENT_SCHEMA)
-        return Fragment(f"SELECT {empty} WHERE false")
+        return Fragment(f"SELECT {empty}{', NULL::BIGINT AS loc' if located else ''} WHERE false")
     listed = ", ".join(literal(name) for name in dict.fromkeys(files))
+    loc = ", file_index::BIGINT * 1099511627776 + file_row_number AS loc" if located else ""
     return Fragment(
-        f"SELECT {COLUMNS} FROM read_parquet([{listed}], hive_partitioning = false)"  # noqa: S608
+        f"SELECT {COLUMNS}{loc} FROM read_parquet([{listed}], hive_partitioning = false)"  # noqa: S608
     )
 
 
