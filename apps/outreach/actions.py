@@ -75,11 +75,13 @@ def edit(
     now: datetime,
     incident_version_seen: int | None = None,
     snapshot_seen: int | None = None,
+    content_hash_seen: str | None = None,
 ) -> Outreach:
     """Change words or recipients. An approval becomes stale, and what waits to be sent is withdrawn.
 
     `incident_version_seen` and `snapshot_seen` are what the writer had before their eyes (None: what
-    the message was written for, which does not clear a ⚠).
+    the message was written for, which does not clear a ⚠); `content_hash_seen` what they began from, so
+    that nobody writes over somebody else's words.
     """
     locked = _lock(outreach, user, "outreach.edit", UnableToEdit)
     if locked.state not in EDITABLE:
@@ -90,6 +92,9 @@ def edit(
     before = _summary(locked)
     approved = locked.state in {State.APPROVED, State.SENDING, State.PAUSED}
     hash_before = content_hash(locked, locked.recipients.all())
+    if content_hash_seen not in {None, hash_before}:
+        who = f"{locked.edited_by.name} changed it" if locked.edited_by else "It has changed"
+        raise UnableToEdit(f"{who} since you opened it: your words are below, theirs on its page.")
     locked.subject, locked.text = subject, text
     if incident_version_seen is not None:
         # Never a version that does not exist yet.

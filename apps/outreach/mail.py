@@ -19,6 +19,7 @@ from django.conf import settings
 from django.core.mail.backends.smtp import EmailBackend
 from django.template.loader import render_to_string
 from django.utils.html import escape
+from django.utils.safestring import mark_safe
 
 from apps.outreach.content import as_html, one_line
 from apps.outreach.models import Delivery, Outreach
@@ -120,7 +121,12 @@ def render_html(outreach: Outreach, *, greeting: str) -> str:
             "outreach": outreach,
             "incident": outreach.incident,
             "greeting": greeting,
-            "body": as_html(outreach.text),
+            "subject": outreach.subject,
+            "preview": next(iter(outreach.text.strip().splitlines()), ""),
+            # What they may quote stands apart from what we say to them.
+            "body": mark_safe(  # noqa: S308  (cleaned, and nothing of theirs added)
+                as_html(outreach.text).replace("<blockquote>", '<blockquote class="advice">')
+            ),
             "portal_name": settings.PORTAL_NAME,
             "portal_url": settings.PORTAL_URL,
         },

@@ -1,5 +1,7 @@
 """The address of Today."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from apps.outreach import customer_views
+
+urlpatterns = [path("", customer_views.today, name="today")]

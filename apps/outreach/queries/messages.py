@@ -1,4 +1,4 @@
-"""Reads of outreach over several models. Nothing here writes."""
+"""Reads of messages: what to propose, what went stale, who may approve, the list."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
 
 from apps.accounts.models import PERMISSIONS, Role, User
 from apps.customers.models import Contact, Customer, Kind
@@ -15,7 +15,6 @@ from apps.impact.models import CustomerImpact, ImpactSnapshot
 from apps.incidents.models import LIVE, Incident, Update
 from apps.incidents.models import State as IncidentState
 from apps.outreach.models import (
-    NEVER_LEFT,
     TAKEN,
     Approval,
     Delivery,
@@ -63,15 +62,11 @@ def latest_impacts(incidents: Iterable[int]) -> dict[tuple[int, int], CustomerIm
     """Return each customer's entry in the newest snapshot that has them, by (incident, customer)."""
     rows: QuerySet[Any] = (
         CustomerImpact.objects.filter(snapshot__run__incident_run__incident__in=list(incidents))
-        .annotate(incident_id=Subquery(_incident_of_snapshot()))
+        .annotate(incident_id=F("snapshot__run__incident_run__incident"))
         .order_by("incident_id", "customer_id", "-snapshot_id")
         .distinct("incident_id", "customer_id")
     )
     return {(row.incident_id, row.customer_id): row for row in rows}
-
-
-def _incident_of_snapshot() -> QuerySet[Any, Any]:
-    return Incident.objects.filter(runs__run__snapshot=OuterRef("snapshot")).values("pk")[:1]
 
 
 def stale_reasons(outreach: Outreach) -> list[str]:
@@ -206,12 +201,6 @@ def who_can_approve(outreach: Outreach) -> list[User]:
     ]
 
 
-def remakeable(deliveries: Iterable[Delivery]) -> set[str]:
-    """Return the addresses (lower case) for which no row stands in the way of a new one."""
-    blocked = {row.email.lower() for row in deliveries if row.state not in NEVER_LEFT}
-    return {row.email.lower() for row in deliveries} - blocked
-
-
 #: The tabs of the outreach list: name, heading, the states in it.
 TABS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "proposed": ("Proposed", (State.DRAFT, State.STALE)),
@@ -237,6 +226,16 @@ def tab_counts(user: User) -> dict[str, int]:
     """Return how many messages `user` finds under each tab, in one query."""
     return Outreach.objects.visible_to(user).aggregate(
         **{tab: Count("pk", filter=tab_filter(tab)) for tab in TABS}
+    )
+
+
+def latest_mail_to(customer: Customer) -> datetime | None:
+    """Return when a mail server last took a mail from us to anybody at `customer`."""
+    return (
+        Delivery.objects.filter(outreach__customer=customer, accepted_at__isnull=False)
+        .order_by("-accepted_at")
+        .values_list("accepted_at", flat=True)
+        .first()
     )
 
 

@@ -1,0 +1,88 @@
+"""Pages of customers and Today: they need both sides, so they live up here."""
+
+from django.core.paginator import Paginator
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from apps.accounts.access import PortalRequest, allowed
+from apps.core.http import render_partial
+from apps.customers.forms import CustomerFilter
+from apps.customers.models import Customer
+from apps.customers.queries import customer_list
+from apps.outreach import queries
+from apps.outreach.models import Outreach
+
+
+@require_safe
+@allowed("console")
+def today(request: PortalRequest) -> HttpResponse:
+    """Show what needs this person now."""
+    now = timezone.now()
+    found = queries.today(request.user, now=now)
+    context = {"today": found, "now": now, "headline": headline(found)}
+    return render_partial(request, "today.html", "now", context)
+
+
+@require_safe
+@allowed("console")
+def customers(request: PortalRequest) -> HttpResponse:
+    """Show the customers that this person may see."""
+    form = CustomerFilter(request.GET)
+    wishes = form.wishes()
+    context = {
+        "page": Paginator(customer_list(request.user, **wishes), 50).get_page(
+            request.GET.get("page")
+        ),
+        "form": form,
+        "wishes": wishes,
+        "filtered": any(wishes.values()),
+    }
+    return render_partial(request, "customers/list.html", "results", context)
+
+
+@require_safe
+@allowed("console")
+def profile(request: PortalRequest, slug: str) -> HttpResponse:
+    """Show who a customer is and what happened to them."""
+    rows = Customer.objects.visible_to(request.user).select_related("account_manager", "parent")
+    customer = get_object_or_404(rows, slug=slug)
+    context = {
+        "customer": customer,
+        "lead": _lead(customer),
+        "contacts": customer.contacts.order_by("purpose", "name", "pk"),
+        "rules": customer.rules.order_by("position", "pk"),
+        "children": Customer.objects.visible_to(request.user)
+        .filter(parent=customer)
+        .order_by("name", "pk"),
+        "promises": queries.promises(customer),
+        "history": queries.history(customer),
+        "outreach": Outreach.objects.visible_to(request.user)
+        .filter(customer=customer)
+        .select_related("incident")
+        .order_by("-changed_at", "-pk")[:10],
+    }
+    return render(request, "customers/profile.html", context)
+
+
+def headline(today: queries.Today) -> str:
+    """Return Today's first line: what is open, what is late, what waits."""
+    parts = [
+        _many(len(today.incidents), "incident open", "incidents open"),
+        _many(len(today.overdue), "update overdue", "updates overdue"),
+        _many(today.waiting_count, "message waits for you", "messages wait for you"),
+        _many(len(today.calls), "customer to call", "customers to call"),
+        _many(len(today.reviews), "promise to review", "promises to review"),
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _many(count: int, one: str, more: str) -> str:
+    return f"{count} {one if count == 1 else more}" if count else ""
+
+
+def _lead(customer: Customer) -> str:
+    manager = customer.account_manager
+    who = f"looked after by {manager.name}" if manager else "nobody looks after them yet"
+    return f"{customer.get_kind_display()}, {who}"

@@ -1,0 +1,53 @@
+"""Reads of outreach over several models. Nothing here writes."""
+
+from apps.outreach.queries.messages import (
+    TABS,
+    CallThem,
+    customers_to_write_to,
+    earlier_message_ids,
+    incidents_to_tell,
+    latest_impacts,
+    latest_mail_to,
+    latest_snapshot,
+    latest_update,
+    outreach_list,
+    reachable,
+    stale_reasons,
+    stale_reasons_of,
+    standing_approval,
+    tab_counts,
+    to_call,
+    told,
+    who_can_approve,
+    with_snapshot,
+)
+from apps.outreach.queries.profiles import IncidentOfTheirs, history, promises
+from apps.outreach.queries.today import OpenIncident, Today, today
+
+__all__ = [
+    "TABS",
+    "CallThem",
+    "IncidentOfTheirs",
+    "OpenIncident",
+    "Today",
+    "customers_to_write_to",
+    "earlier_message_ids",
+    "history",
+    "incidents_to_tell",
+    "latest_impacts",
+    "latest_mail_to",
+    "latest_snapshot",
+    "latest_update",
+    "outreach_list",
+    "promises",
+    "reachable",
+    "stale_reasons",
+    "stale_reasons_of",
+    "standing_approval",
+    "tab_counts",
+    "to_call",
+    "today",
+    "told",
+    "who_can_approve",
+    "with_snapshot",
+]
