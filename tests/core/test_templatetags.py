@@ -45,6 +45,11 @@ def test_number(value, shown):
     assert portal.number(value) == shown
 
 
+def test_a_cell_that_cannot_be_told_is_hatched():
+    assert portal.told(0) == "0"
+    assert portal.told(None) == '<span class="cannot-tell">cannot tell</span>'
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [

@@ -55,6 +55,14 @@ def number(value: object, places: int = 0) -> str:
 
 
 @register.filter
+def told(value: object) -> str:
+    """Return a number for a table's cell, or the hatched "cannot tell" where there is none."""
+    if _finite(value) is None:
+        return render_to_string("components/cannot_tell.html").strip()
+    return number(value)
+
+
+@register.filter
 def shown(value: object) -> object:
     """Return a number grouped, and anything else as it is."""
     return value if _finite(value) is None else number(value)
