@@ -99,9 +99,14 @@ def clean(run: Runner, frame: Frame) -> Cleaned:
     """
     run.view("events", events_from(frame.files, located=True))
     read = fill("SELECT * FROM events WHERE $within", within=frame.within)
-    (rows,) = run.one(fill("SELECT count(*) FROM events WHERE $within", within=frame.within))
     # what fits well into memory is decoded once; more is read anew by each pass
-    (run.table if rows <= IN_MEMORY_ROWS else run.view)("raw", read)
+    run.table("raw_head", fill("$read LIMIT $most", read=Fragment(read), most=IN_MEMORY_ROWS + 1))
+    (rows,) = run.one("SELECT count(*) FROM raw_head")
+    if rows <= IN_MEMORY_ROWS:
+        run.view("raw", "SELECT * FROM raw_head")
+    else:
+        run.drop("raw_head")
+        run.view("raw", read)
     has_duplicates = remove_duplicates(run, source="raw", target="once")
     skewed = correct_skew(run, source="once", target="deduped")
     probes: list[int] = []
