@@ -4,7 +4,8 @@ from django.contrib.auth import views as auth
 from django.contrib.auth.decorators import login_not_required
 from django.urls import include, path
 
-from apps.core.views import healthz
+from apps.accounts.access import allowed
+from apps.core.views import healthz, style
 from apps.statuspage.views import SignIn
 
 # Open to everyone
@@ -22,6 +23,7 @@ public = [
 
 # Console: staff and account managers
 console = [
+    path("style/", allowed("console")(style), name="style"),
     path("", include("apps.outreach.today_urls")),
     path("incidents/", include("apps.incidents.urls")),
     path("customers/", include("apps.outreach.customer_urls")),
