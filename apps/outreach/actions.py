@@ -138,8 +138,8 @@ def submit(*, outreach: Outreach, user: User, now: datetime) -> Outreach:
         raise UnableToSubmit(f"This message is {_word(locked)} already.")
     if not locked.recipients.exists():
         raise UnableToSubmit("Choose at least one person it goes to.")
-    if reasons := queries.stale_reasons(locked):
-        raise UnableToSubmit(f"{' '.join(reasons)} Read it again and save it, or write it anew.")
+    if changed := queries.freshness(locked).changed:
+        raise UnableToSubmit(f"{changed} Read it again and save it, or write it anew.")
     locked.author = locked.author or user
     if not queries.who_can_approve(locked):
         raise UnableToSubmit("There is nobody else here who may approve it.")
@@ -165,10 +165,14 @@ def approve(
     current = content_hash(locked, recipients)
     if content_hash_seen != current:
         raise UnableToApprove("It has changed since you opened it: read it again.")
-    if reasons := queries.stale_reasons(locked):
-        raise UnableToApprove(" ".join(reasons))
+    if changed := queries.freshness(locked).changed:
+        raise UnableToApprove(changed)
     approval = Approval.objects.create(
-        outreach=locked, approver=approver, content_hash=current, at=now
+        outreach=locked,
+        approver=approver,
+        content_hash=current,
+        newest_snapshot=queries.latest_snapshot(locked.incident).first(),
+        at=now,
     )
     locked.expires_at = now + jobs.GOOD_FOR[Purpose(locked.purpose)]
     locked.state, locked.reason, locked.changed_at = State.APPROVED, "", now

@@ -127,7 +127,7 @@ def _add_recipients(outreach: Outreach, owed: Sequence[Contact], *, now: datetim
     if outreach.state != State.DRAFT:
         names = ", ".join(one.name for one in missing)
         make_stale(
-            outreach, [f"Also told that it broke, and not yet that it is fixed: {names}."], now=now
+            outreach, f"Also told that it broke, and not yet that it is fixed: {names}.", now=now
         )
 
 
@@ -163,7 +163,8 @@ def _write(
 
 def facts_for(incident: Incident, customer: Customer) -> drafting.Facts:
     """Collect what a draft to `customer` is written from, as of now."""
-    impact = queries.latest_impacts([incident.pk]).get((incident.pk, customer.pk))
+    impacts = queries.latest_impacts(incidents=[incident.pk], customers=[customer.pk])
+    impact = impacts.get((incident.pk, customer.pk))
     return drafting.Facts(
         incident=incident,
         customer=customer,
@@ -199,27 +200,33 @@ def notice_stale(*, now: datetime) -> int:
     stale, and what of it waits to be sent is withdrawn.
     """
     untouched = Q(state=State.DRAFT, author=None, edited_by=None)
-    standing = Q(state__in=[State.IN_REVIEW, State.APPROVED, State.SENDING, State.PAUSED])
+    standing = Q(state__in=[State.IN_REVIEW, *APPROVED_STATES, State.PAUSED])
     rows = list(
         Outreach.objects.filter(untouched | standing).select_related("incident").order_by("pk")
     )
-    reasons = queries.stale_reasons_of(rows)
-    return sum(_notice(row.pk, now=now) for row in rows if reasons[row.pk])
+    found = queries.freshness_of(rows)
+    return sum(
+        _notice(row.pk, now=now) for row in rows if found[row.pk].changed or found[row.pk].newer
+    )
 
 
 @transaction.atomic
 def _notice(pk: int, *, now: datetime) -> bool:
     outreach = _locked(pk)
-    reasons = queries.stale_reasons(outreach)
-    if not reasons:
-        return False
+    fresh = queries.freshness(outreach)
     if outreach.state == State.DRAFT and outreach.author_id is outreach.edited_by_id is None:
         redraft(outreach, now=now)
-    elif outreach.state in {State.IN_REVIEW, State.APPROVED, State.SENDING, State.PAUSED}:
-        make_stale(outreach, reasons, now=now)
-    else:
-        return False
-    return True
+        return True
+    why = ""
+    if outreach.state == State.IN_REVIEW:
+        # Newer numbers alone do not stop a review: in a live incident they come every few minutes,
+        # and the text says as of when its own are true. The page shows both.
+        why = fresh.changed
+    elif outreach.state in {*APPROVED_STATES, State.PAUSED}:
+        why = fresh.since(queries.standing_approval(outreach))
+    if why:
+        make_stale(outreach, why, now=now)
+    return bool(why)
 
 
 def _locked(pk: int) -> Outreach:
@@ -230,9 +237,9 @@ def _locked(pk: int) -> Outreach:
     )
 
 
-def make_stale(outreach: Outreach, reasons: Sequence[str], *, now: datetime) -> None:
+def make_stale(outreach: Outreach, why: str, *, now: datetime) -> None:
     """Set the message back to its writers and withdraw what waits; the caller holds its lock."""
-    outreach.state, outreach.reason = State.STALE, " ".join(reasons)[:300]
+    outreach.state, outreach.reason = State.STALE, why[:300]
     outreach.changed_at = now
     outreach.save(update_fields=["state", "reason", "changed_at"])
     withdraw_waiting(outreach, because=outreach.reason)
@@ -241,7 +248,7 @@ def make_stale(outreach: Outreach, reasons: Sequence[str], *, now: datetime) -> 
         user=None,
         action="outreach.stale",
         target=outreach,
-        after={"reasons": list(reasons)},
+        after={"why": why},
     )
 
 
@@ -481,13 +488,13 @@ def _must_stay(row: Delivery, outreach: Outreach, *, now: datetime) -> bool:
     approval = queries.standing_approval(outreach)
     current = content_hash(outreach, outreach.recipients.all())
     if approval is None or approval.content_hash != current:
-        make_stale(outreach, ["It was changed after it was approved."], now=now)
+        make_stale(outreach, "It was changed after it was approved.", now=now)
         return True
     if row.content_hash != current:
         _end(row, DeliveryState.WITHDRAWN, "Another wording was approved since.")
         return True
-    if reasons := queries.stale_reasons(outreach):
-        make_stale(outreach, reasons, now=now)
+    if why := queries.freshness(outreach).since(approval):
+        make_stale(outreach, why, now=now)
         return True
     if why := _suppressed(row.email):
         _end(row, DeliveryState.SUPPRESSED, why)

@@ -135,6 +135,10 @@ class Approval(models.Model):
     approver = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     # SHA-256 of text + recipients + snapshot + incident version; checked again when a delivery is claimed.
     content_hash = models.CharField(max_length=64)
+    # What was known then: a later snapshot with other numbers for this customer makes the approval stale.
+    newest_snapshot = models.ForeignKey(
+        ImpactSnapshot, null=True, on_delete=models.PROTECT, related_name="+"
+    )
     at = models.DateTimeField()
 
     def __str__(self) -> str:

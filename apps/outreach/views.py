@@ -251,7 +251,7 @@ def _page(
         "recipients": recipients,
         "problem": problem,
         "hash": content_hash(outreach, recipients),
-        "stale": queries.stale_reasons(outreach) if outreach.state not in ENDED else [],
+        "fresh": queries.freshness(outreach) if outreach.state not in ENDED else None,
         "deliveries": deliveries,
         "greeting": greeting_for(recipients[0].name if recipients else ""),
         "heading": f"To {outreach.customer.name}",

@@ -272,20 +272,46 @@ def test_a_person_settles_what_nobody_knows(world, sink, outcome, state, mails):
     assert after.message_id == row.message_id
 
 
-def test_stale_facts_stop_review_and_approval_until_somebody_has_read_them(world):
+def test_a_changed_incident_stops_review_until_somebody_has_read_what_changed(world):
     outreach = world.in_review()
-    snapshot = new_snapshot(world.incident, world.acme, story="90 of 700 failed.")
+    world.incident.version = 2
+    world.incident.save()
 
-    with pytest.raises(UnableToApprove, match="numbers"):
+    with pytest.raises(UnableToApprove, match="incident has changed"):
         approve(outreach, world.liaison)
     jobs.sweep(now=SOON)
     outreach.refresh_from_db()
     assert outreach.state == State.STALE
-    with pytest.raises(UnableToSubmit, match="numbers"):
+    with pytest.raises(UnableToSubmit, match="incident has changed"):
         actions.submit(outreach=outreach, user=world.amy, now=SOON)
-    edit(outreach, world.amy, text="90 of 700, then.", snapshot_seen=snapshot.pk)
+    edit(outreach, world.amy, text="As it is now.", incident_version_seen=2)
     actions.submit(outreach=outreach, user=world.amy, now=SOON)
     approve(outreach, world.liaison)
+
+
+def test_newer_numbers_do_not_stop_a_review_but_an_approval(world, sink):
+    outreach = world.in_review()
+    new_snapshot(world.incident, world.acme, story="90 of 700 failed.")
+    jobs.sweep(now=SOON)
+    approve(outreach, world.liaison)
+    new_snapshot(world.incident, world.acme, story="95 of 720 failed.")
+
+    jobs.drain(now=SOON)
+
+    outreach.refresh_from_db()
+    assert (outreach.state, sink.mails) == (State.STALE, [])
+    assert "numbers have changed since it was approved" in outreach.reason
+
+
+def test_what_was_approved_in_sight_of_newer_numbers_is_sent(world, sink):
+    outreach = world.in_review()
+    new_snapshot(world.incident, world.acme, story="90 of 700 failed.")
+    approve(outreach, world.liaison)
+
+    jobs.sweep(now=SOON)
+    jobs.drain(now=SOON)
+
+    assert sink.addresses == {"bob@acme.example": 1}
 
 
 def test_write_anew_takes_up_what_is_known_now(world):

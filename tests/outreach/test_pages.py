@@ -178,13 +178,17 @@ def test_what_nobody_knows_is_settled_on_the_page(client, world):
     assert row.state == DeliveryState.ACCEPTED
 
 
-def test_stale_reasons_are_shown_and_saving_clears_them(client, world):
+def test_what_is_out_of_date_is_shown_and_saving_clears_it(client, world):
     outreach = world.in_review()
     new_snapshot(world.incident, world.acme, story="90 of 700 failed.")
+    world.incident.version = 2
+    world.incident.save()
     jobs.notice_stale(now=NOW)
     client.force_login(world.amy)
     page = client.get(url("detail", outreach))
-    assert "Their numbers have been computed anew" in page.text
+    assert "The incident has changed since this was written" in page.text
+    assert "Newer numbers" in page.text
+    assert "90 of 700 failed." in page.text
     fields = dict(
         re.findall(r'type="hidden" name="(snapshot|incident_version)" value="(\d+)"', page.text)
     )
@@ -197,6 +201,8 @@ def test_stale_reasons_are_shown_and_saving_clears_them(client, world):
     assert answer.status_code == 303
     outreach.refresh_from_db()
     assert outreach.state == State.IN_REVIEW
+    page = client.get(url("detail", outreach))
+    assert "Newer numbers" not in page.text
 
 
 def test_account_managers_find_only_their_own(client, world, outreach):

@@ -58,43 +58,64 @@ def latest_update(incident: Incident) -> Update | None:
     )
 
 
-def latest_impacts(incidents: Iterable[int]) -> dict[tuple[int, int], CustomerImpact]:
+def latest_impacts(
+    *, incidents: Iterable[int], customers: Iterable[int]
+) -> dict[tuple[int, int], CustomerImpact]:
     """Return each customer's entry in the newest snapshot that has them, by (incident, customer)."""
     rows: QuerySet[Any] = (
-        CustomerImpact.objects.filter(snapshot__run__incident_run__incident__in=list(incidents))
+        CustomerImpact.objects.filter(
+            snapshot__run__incident_run__incident__in=set(incidents), customer__in=set(customers)
+        )
         .annotate(incident_id=F("snapshot__run__incident_run__incident"))
+        .select_related("snapshot")
+        .defer("snapshot__result", "result")
         .order_by("incident_id", "customer_id", "-snapshot_id")
         .distinct("incident_id", "customer_id")
     )
     return {(row.incident_id, row.customer_id): row for row in rows}
 
 
-def stale_reasons(outreach: Outreach) -> list[str]:
-    """Return why what `outreach` says no longer is what we know, in words; empty while it is."""
-    return stale_reasons_of([outreach])[outreach.pk]
+@dataclass(frozen=True)
+class Freshness:
+    """How what a message says compares with what is known."""
+
+    changed: str = ""  # why nobody may approve or send it as it is; empty while one may
+    # Their entry in a later snapshot, when it says something else: true as of another moment.
+    newer: CustomerImpact | None = None
+
+    def since(self, approval: Approval | None) -> str:
+        """Return why an approval no longer stands, empty while it does."""
+        known = (approval.newest_snapshot_id if approval else None) or 0
+        if self.newer and self.newer.snapshot_id > known:
+            return f"{self.changed} Their numbers have changed since it was approved.".strip()
+        return self.changed
 
 
-def stale_reasons_of(rows: Sequence[Outreach]) -> dict[int, list[str]]:
-    """Return the stale reasons of many messages (incident loaded), by primary key, in two queries."""
-    latest = latest_impacts({row.incident_id for row in rows})
-    written_for = {
-        (snapshot, customer): story
-        for snapshot, customer, story in CustomerImpact.objects.filter(
-            snapshot__in={row.snapshot_id for row in rows if row.snapshot_id},
-            customer__in={row.customer_id for row in rows},
-        ).values_list("snapshot_id", "customer_id", "story")
-    }
-    found: dict[int, list[str]] = defaultdict(list)
+def freshness(outreach: Outreach) -> Freshness:
+    """Compare one message (its incident loaded) with what is known."""
+    return freshness_of([outreach])[outreach.pk]
+
+
+def freshness_of(rows: Sequence[Outreach]) -> dict[int, Freshness]:
+    """Compare many messages (incident loaded) with what is known, by primary key, in two queries."""
+    latest = latest_impacts(
+        incidents=(row.incident_id for row in rows), customers=(row.customer_id for row in rows)
+    )
+    stories = CustomerImpact.objects.filter(
+        snapshot__in={row.snapshot_id for row in rows if row.snapshot_id},
+        customer__in={row.customer_id for row in rows},
+    ).values_list("snapshot_id", "customer_id", "story")
+    written_from = {(snapshot, customer): story for snapshot, customer, story in stories}
+    found = {}
     for row in rows:
-        reasons = found[row.pk]
+        changed = ""
         if row.incident.version != row.incident_version:
-            now = row.incident.get_state_display().lower()
-            reasons.append(f"The incident has changed since this was written; it is {now} now.")
+            state = row.incident.get_state_display().lower()
+            changed = f"The incident has changed since this was written; it is {state} now."
         impact = latest.get((row.incident_id, row.customer_id))
-        if impact and impact.snapshot_id != row.snapshot_id:
-            story = written_for.get((row.snapshot_id or 0, row.customer_id))
-            if story != impact.story:
-                reasons.append("Their numbers have been computed anew and are different.")
+        story = written_from.get((row.snapshot_id or 0, row.customer_id))
+        is_newer = impact and impact.snapshot_id != row.snapshot_id and impact.story != story
+        found[row.pk] = Freshness(changed, impact if is_newer else None)
     return found
 
 
