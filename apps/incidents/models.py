@@ -1,5 +1,6 @@
 """Incidents, updates, severity and the timeline."""
 
+from datetime import timedelta
 from typing import Self
 
 from django.conf import settings
@@ -137,6 +138,11 @@ class Incident(models.Model):
     def reference(self) -> str:
         """The short name people say and mail subjects carry."""
         return f"INC-{self.pk}"
+
+    @property
+    def lasted(self) -> timedelta | None:
+        """From the first failure to the last; None while it is not over."""
+        return self.ended_at - self.started_at if self.ended_at else None
 
     @property
     def is_live(self) -> bool:

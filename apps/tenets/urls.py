@@ -1,6 +1,15 @@
 """Addresses of tenets."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from apps.tenets import views
 
 app_name = "tenets"
-urlpatterns: list[URLPattern] = []
+
+urlpatterns = [
+    path("", views.listing, name="list"),
+    path("new/", views.new, name="new"),
+    path("<slug:slug>/", views.detail, name="detail"),
+    path("<slug:slug>/write/", views.write, name="write"),
+    path("<slug:slug>/<int:number>/", views.decide, name="decide"),
+]

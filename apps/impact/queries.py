@@ -1,0 +1,198 @@
+"""Reads of snapshots and gaps. Nothing here writes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import F, IntegerField, OrderBy, QuerySet
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Lower
+
+from apps.impact.models import Gap
+
+HIT_GRADES = ("hit", "partly_hit", "slowed")
+
+#: ?sort= of a table of customers -> what it orders by.
+SORTS = {
+    "name": "customer__name",
+    "requests": "result__requests__failed",
+    "tried": "result__attempts__total",
+    "retried": "result__attempts__retried",
+    "gave_up": "result__attempts__gave_up",
+}
+#: Bases of sentences that name a customer: not for people who may see only some of them.
+NAMING = ("customers.outage",)
+
+_PARTS = (
+    "story", "story_basis", "window", "coverage", "requests", "actors", "attempts", "people", "journeys",
+    "gaps", "customers", "lost_attempts", "not_returned", "extra_wait_s",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class JourneyRow:
+    """What happened to attempts at one journey."""
+
+    name: str
+    attempts: Mapping[str, Any]
+    people: Mapping[str, Any]
+    blocked: int  # people who failed before its last step and got no further
+    harm: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Impact:
+    """A snapshot as a page shows it."""
+
+    snapshot_id: int
+    as_of: datetime
+    watermark: datetime | None
+    provisional: bool
+    window_from: datetime
+    window_to: datetime
+    story: Sequence[str]
+    journeys: Sequence[JourneyRow]  # the worst first; those that nothing happened to are left out
+    untouched: int  # journeys that nothing happened to
+    result: Mapping[str, Any]
+
+    @property
+    def all_customers(self) -> Sequence[Mapping[str, Any]]:
+        """Everybody's entries, whoever looks: for sums only."""
+        return self.result.get("customers") or []
+
+    @property
+    def attempts(self) -> Mapping[str, Any]:
+        """How all attempts ended."""
+        return self.result.get("attempts") or {}
+
+    @property
+    def coverage(self) -> Mapping[str, Any]:
+        """Shares of requests with a named customer, an actor, a key; None where it cannot be told."""
+        return self.result.get("coverage") or {}
+
+    @property
+    def gaps(self) -> Sequence[Mapping[str, Any]]:
+        """What this snapshot could not tell."""
+        return self.result.get("gaps") or []
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomerRow:
+    """One customer in a table of impact."""
+
+    slug: str
+    name: str
+    kind: str
+    grade: str
+    tried: int | None
+    retried: int | None
+    gave_up: int | None
+    failed: int | None
+    requests: int | None
+    dark: bool  # an outage of their own
+    attempts: Mapping[str, Any]
+
+
+def impact_of(snapshots: QuerySet[Any], *, names_all: bool) -> Impact | None:
+    """Return the first of `snapshots` for a page.
+
+    `names_all` is False for people who may not see every customer: sentences that name one are left out.
+    """
+    row: Any = snapshots.values(
+        "pk", "as_of", "watermark", "provisional", "run__window_from", "run__window_to",
+        **{f"part_{name}": F(f"result__{name}") for name in _PARTS},
+    ).first()  # fmt: skip
+    if row is None:
+        return None
+    result = {name: row[f"part_{name}"] for name in _PARTS}
+    journeys = [_journey(one) for one in result["journeys"] or []]
+    struck = sorted((one for one in journeys if one.harm), key=lambda one: -one.harm)
+    return Impact(
+        snapshot_id=row["pk"],
+        as_of=row["as_of"],
+        watermark=row["watermark"],
+        provisional=row["provisional"],
+        window_from=row["run__window_from"],
+        window_to=row["run__window_to"],
+        story=_story(result, names_all=names_all),
+        journeys=struck,
+        untouched=len(journeys) - len(struck),
+        result=result,
+    )
+
+
+def _story(result: Mapping[str, Any], *, names_all: bool) -> list[str]:
+    story = [str(one) for one in result["story"] or []]
+    basis = result["story_basis"] or []
+    if names_all:
+        return story
+    if len(basis) != len(story):
+        # Without a basis nothing says whom a sentence names; the first names nobody.
+        return story[:1]
+    return [text for text, based in zip(story, basis, strict=True) if based not in NAMING]
+
+
+def _journey(one: Mapping[str, Any]) -> JourneyRow:
+    attempts = one.get("attempts") or {}
+    blocked = sum(step.get("actors") or 0 for step in one.get("blocked_at") or [])
+    return JourneyRow(
+        name=str(one.get("name", "")),
+        attempts=attempts,
+        people=one.get("people") or {},
+        blocked=blocked,
+        harm=blocked
+        + sum(attempts.get(name) or 0 for name in ("gave_up", "came_back", "open", "retried")),
+    )
+
+
+def ranked_customers(rows: QuerySet[Any], *, sort: str) -> QuerySet[Any]:
+    """Return impacts of customers ordered by `sort`, a key of SORTS, "-key" for the largest first."""
+    key = sort.removeprefix("-")
+    if key not in SORTS:
+        key, sort = "gave_up", "-gave_up"
+    expression: Any = Lower(SORTS[key]) if key == "name" else Cast(KT(SORTS[key]), IntegerField())
+    order = OrderBy(expression, descending=sort.startswith("-"), nulls_last=True)
+    # The parts of a table only: a customer's whole result may be long.
+    ranked: QuerySet[Any] = (
+        rows.annotate(**{f"{name}_": F(f"result__{name}") for name in ("attempts", "requests", "outage")})
+        .select_related("customer")
+        .defer("result", "story")
+        .order_by(order, Lower("customer__name"), "pk")
+    )  # fmt: skip
+    return ranked
+
+
+def customer_rows(rows: Iterable[Any]) -> list[CustomerRow]:
+    """Return ranked impacts of customers as rows of a table."""
+    return [_customer(row) for row in rows]
+
+
+def _customer(row: Any) -> CustomerRow:
+    attempts, requests = row.attempts_ or {}, row.requests_ or {}
+    total, blind = attempts.get("total"), attempts.get("cannot_tell") or 0
+    # When no attempt can be told apart, a zero would be a lie.
+    told = bool(attempts) and (not total or blind < total)
+    return CustomerRow(
+        slug=row.customer.slug,
+        name=row.customer.name,
+        kind=row.customer.get_kind_display(),
+        grade=row.grade,
+        tried=total,
+        retried=attempts.get("retried") if told else None,
+        gave_up=attempts.get("gave_up") if told else None,
+        failed=requests.get("failed"),
+        requests=requests.get("total"),
+        dark=bool(row.outage_),
+        attempts=attempts,
+    )
+
+
+def open_gaps() -> QuerySet[Gap]:
+    """Return the questions that cannot be answered, those without an owner and the oldest first."""
+    return (
+        Gap.objects.filter(closed_at=None)
+        .select_related("service", "owner", "latest_snapshot__run")
+        .defer("latest_snapshot__result")
+        .order_by(F("owner").asc(nulls_first=True), "opened_at", "pk")
+    )

@@ -1,0 +1,43 @@
+"""Pages of gaps: the questions about customers that the data could not answer."""
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from apps.accounts.access import PortalRequest, allowed
+from apps.impact import gap_actions, queries
+from apps.impact.models import Gap
+
+
+@allowed("console")
+@require_safe
+def gaps(request: PortalRequest) -> HttpResponse:
+    """List the open gaps, those that nobody has taken on first."""
+    return render(
+        request,
+        "impact/gaps.html",
+        {
+            "page": Paginator(queries.open_gaps(), 25).get_page(request.GET.get("page")),
+            "may_take": request.user.can("incident.edit"),
+            "now": timezone.now(),
+        },
+    )
+
+
+@allowed("incident.edit")
+@require_POST
+def assign(request: PortalRequest, pk: int) -> HttpResponse:
+    """Take a gap on, or give it back (`to=nobody`)."""
+    gap = get_object_or_404(Gap, pk=pk)
+    owner = None if request.POST.get("to") == "nobody" else request.user
+    try:
+        gap_actions.assign_gap(gap=gap, owner=owner, user=request.user, now=timezone.now())
+    except gap_actions.UnableToAssign as problem:
+        messages.warning(request, str(problem))
+    response = HttpResponseRedirect(reverse("impact:gaps"))
+    response.status_code = 303
+    return response
