@@ -73,4 +73,4 @@ def _key(secret: str) -> tuple[bytes, str]:
 
 
 def _mac(key: bytes, text: str) -> str:
-    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, text.encode(), "sha256").hex()

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 
 from django import template
+from django.utils.html import format_html
+from django.utils.safestring import mark_safe
 
 from apps.core.templatetags.portal import when
 from apps.incidents.models import State
@@ -17,6 +19,15 @@ def moment(value: datetime, now: datetime) -> str:
     if at.date() == today.date():
         return when(value, "clock", "UTC")
     return when(value, "short" if abs((today - at).days) < 300 else "full", "UTC")
+
+
+@register.simple_tag
+def period(start: datetime, end: datetime, now: datetime) -> str:
+    """Return "10:04–10:30 UTC", with the day before it unless it is today's."""
+    if start.astimezone(UTC).date() != end.astimezone(UTC).date():
+        return format_html("{} to {}", moment(start, now), moment(end, now))
+    first = moment(start, now).replace(" UTC</time>", "</time>")
+    return mark_safe(f"{first}–{when(end, 'clock', 'UTC')}")  # noqa: S308  (two time elements)
 
 
 @register.filter
