@@ -257,6 +257,7 @@ def _page(
         "heading": f"To {outreach.customer.name}",
         "lead": f"{outreach.get_purpose_display()}: {outreach.incident.title}",
         "may_edit": may_edit,
+        "reason_state": "stale" if _needs_somebody(outreach, deliveries) else "info",
         "preview_note": f"for {recipients[0].name}" if recipients else "",
         "mails_note": _count(deliveries),
         "reply_to": outreach.customer.account_manager
@@ -291,6 +292,8 @@ def _editor(
     snapshot = queries.latest_snapshot(outreach.incident)
     return {
         "editable": True,
+        # Later, one reads; who wants to change it has to say so first.
+        "editor_open": outreach.state in {State.DRAFT, State.STALE, State.EXPIRED},
         "form": form,
         "subject": typed.get("subject", "") if typed else outreach.subject,
         "text": typed.get("text", "") if typed else outreach.text,
@@ -310,7 +313,12 @@ def _review(request: PortalRequest, outreach: Outreach) -> dict[str, Any]:
     return {
         "wrote_it": wrote_it,
         "can_approve": in_review and request.user.can("outreach.approve") and not wrote_it,
-        "approvers": queries.who_can_approve(outreach) if outreach.state not in ENDED else [],
+        # Whoever takes up a draft of the portal's cannot be the one to approve it.
+        "approvers": [
+            one
+            for one in (queries.who_can_approve(outreach) if outreach.state not in ENDED else [])
+            if outreach.author_id or one.pk != request.user.pk
+        ],
         "approval": queries.standing_approval(outreach),
         "stands": outreach.state in {*APPROVED_STATES, State.PAUSED},
         "past": outreach.state in ENDED,
@@ -330,6 +338,11 @@ def _ways(outreach: Outreach, deliveries: Sequence[Delivery]) -> dict[str, Any]:
         "is_sent": outreach.state == State.SENT,
         "ended": outreach.state == State.CLOSED,
     }
+
+
+def _needs_somebody(outreach: Outreach, deliveries: Sequence[Delivery]) -> bool:
+    unknown = any(row.state == DeliveryState.UNKNOWN for row in deliveries)
+    return unknown or outreach.state in {State.STALE, State.EXPIRED}
 
 
 def _count(deliveries: Sequence[Delivery]) -> str:

@@ -52,7 +52,7 @@ def test_from_the_proposal_to_the_mail_without_javascript(client, world, outreac
     client.force_login(world.liaison)
     page = client.get(url("detail", outreach))
     assert "Approve and send to 1 person" in page.text
-    seen = re.search(r'name="content_hash" value="(\w+)">\s*<p>You approve', page.text)[1]
+    seen = re.search(r'name="content_hash" value="(\w+)"><button', page.text)[1]
     answer = client.post(url("approve", outreach), {"content_hash": seen})
     assert answer.status_code == 303
     jobs.drain(now=Delivery.objects.get().send_after)
