@@ -21,7 +21,7 @@ from apps.analytics.sql import Fragment, Runner, events_from, fill, numbers
 from apps.analytics.stats import Interval, Lost, Stratum, excess_gone, lost_attempts
 
 CUTOFF_MS = 30 * 60_000
-UPTIME_ACTORS = 20_000
+UPTIME_ACTORS = 10_000
 UPTIME_MIN_ACTORS = 10
 OUTAGE_MIN_FAILURES = 5
 EXPOSED_NEEDED = 30
@@ -72,7 +72,7 @@ def user_uptime(run: Runner, frame: Frame) -> tuple[dict[int | None, UserUptime]
 
     An actor's time between two events is up or down by the events around it: both alike, that state;
     unlike, half each. Time counts up to 30 minutes after an event. Before and after are the hour
-    next to the window. Fewer than 10 actors: None. Above 20,000 actors a fixed share of them, chosen
+    next to the window. Fewer than 10 actors: None. Above 10,000 actors a fixed share of them, chosen
     by their hash, is used; the second value says one in how many.
     """
     (actors,) = run.one(
@@ -156,31 +156,37 @@ def outages(run: Runner, frame: Frame) -> dict[int, Outage]:
             """
             WITH struck AS (
                 SELECT customer FROM touched GROUP BY customer HAVING sum(failed) >= $least),
-            minutes AS (
+            minutes AS MATERIALIZED (
                 SELECT customer, ts // 60000 AS minute, min(ts) FILTER (outcome = 0) AS ok_ts,
                        count(*) FILTER (outcome = 1) * 10 >= count(*) AS bad
                 FROM clean SEMI JOIN struck USING (customer)
                 WHERE outcome <> 2 AND ts >= $start AND ts < $until GROUP BY ALL),
-            close AS (
+            close AS MATERIALIZED (
                 SELECT DISTINCT customer, minute + side AS minute
                 FROM minutes, (VALUES (-1), (0), (1)) AS sides(side) WHERE bad),
-            tries AS (
+            quarters AS (SELECT DISTINCT customer, minute // 15 AS quarter, true AS near FROM close),
+            calm AS (
+                SELECT customer, minute, minute // 15 AS quarter, ok_ts
+                FROM minutes ANTI JOIN close USING (customer, minute) WHERE ok_ts IS NOT NULL),
+            tries AS MATERIALIZED (
                 SELECT customer, ts, outcome = 0 AS ok FROM clean
                 SEMI JOIN close ON clean.customer = close.customer
                      AND clean.ts // 60000 = close.minute
                 WHERE outcome <> 2 AND ts >= $start AND ts < $until
                 UNION ALL
-                SELECT customer, ok_ts, true FROM minutes ANTI JOIN close USING (customer, minute)
-                WHERE ok_ts IS NOT NULL),
-            runs AS (
-                SELECT customer, ts, ok, count_if(ok) OVER (
-                    PARTITION BY customer ORDER BY ts, ok ROWS UNBOUNDED PRECEDING)
-                    - CASE WHEN ok THEN 1 ELSE 0 END AS run FROM tries),
+                SELECT customer, min(ok_ts), true
+                FROM calm LEFT JOIN quarters USING (customer, quarter)
+                GROUP BY customer, quarter, CASE WHEN near THEN minute END),
+            good AS MATERIALIZED (SELECT DISTINCT customer, ts FROM tries WHERE ok),
+            runs AS MATERIALIZED (
+                SELECT f.customer, g.ts AS after_ms, min(f.ts) AS from_ms, max(f.ts) AS last_ms,
+                       count(*) FILTER (f.ts < $end) AS failures
+                FROM tries f ASOF LEFT JOIN good g ON f.customer = g.customer AND f.ts > g.ts
+                WHERE NOT f.ok GROUP BY f.customer, g.ts
+                HAVING count(*) FILTER (f.ts < $end) >= $least),
             dark AS (
-                SELECT customer, run, min(ts) FILTER (NOT ok) AS from_ms, min(ts) FILTER (ok) AS to_ms,
-                       count_if(NOT ok AND ts < $end) AS failures, max(ts) AS last_ms
-                FROM runs GROUP BY customer, run
-                HAVING count_if(NOT ok AND ts < $end) >= $least)
+                SELECT r.customer, r.from_ms, r.last_ms, r.failures, g.ts AS to_ms
+                FROM runs r ASOF LEFT JOIN good g ON r.customer = g.customer AND r.last_ms <= g.ts)
             SELECT customer, from_ms, to_ms, failures FROM dark
             QUALIFY row_number() OVER (PARTITION BY customer
                 ORDER BY coalesce(to_ms, last_ms) - from_ms DESC, from_ms) = 1

@@ -195,6 +195,41 @@ def test_a_customers_own_outage_is_the_longest_run_without_success(tmp_path):
     assert four.customer(2).outage is None
 
 
+def longest_run(rows):
+    """(first failure, next success, failures) of the longest run, by plain looking."""
+    runs, run = [], []
+    for ts, ok in [*sorted(rows), (None, True)]:
+        if not ok:
+            run.append(ts)
+            continue
+        if len(run) >= 5:
+            runs.append((run[0], ts, len(run)))
+        run = []
+    last = max(ts for ts, _ in rows)
+    return min(runs, key=lambda r: (r[0] - (r[1] or last), r[0]), default=None)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_outages_are_what_plain_looking_finds(tmp_path, seed):
+    chance = random.Random(seed)
+    share = chance.choice([0.3, 0.6, 0.9])
+    events = [
+        event(
+            chance.randrange(3600),
+            customer=chance.choice([2, 3]),
+            actor=chance.randrange(30),
+            outcome=int(chance.random() < share),
+        )
+        for _ in range(chance.randrange(20, 200))
+    ]
+    result = ask(tmp_path, events)
+    for customer in (2, 3):
+        rows = [(e["ts"], e["outcome"] == 0) for e in events if e["customer"] == customer]
+        outage = result.customer(customer).outage
+        found = outage and (outage.from_ms, outage.to_ms, outage.failures)
+        assert found == longest_run(rows)
+
+
 # ---- user-uptime and waiting -------------------------------------------------------------------
 
 
