@@ -38,7 +38,7 @@ from apps.telemetry.rules import Rules
 from apps.telemetry.sources import Source, UnreadableInput
 
 CHUNK = 32 << 20  # bytes, unpacked
-BLOCK = 8 << 20  # bytes parsed at once
+BLOCK = 4 << 20  # bytes parsed at once: small enough to stay in the processor's cache
 HEAD = 1 << 20  # bytes looked at to find the format
 
 Progress = Callable[["Report"], None]
@@ -172,6 +172,7 @@ class _Run:
         self._root = Path(settings.EVENTS_DIR)
         self._buffer = b""
         self._ended = False
+        self._passed = 0  # bytes behind us
         self._line = 1  # number of the next line
         self._inside_line = False  # the last chunk ended in the middle of an endless line
         self._last_line = b""
@@ -221,10 +222,9 @@ class _Run:
                 while True:
                     if self._skip_stored():
                         continue
-                    data = self._next_chunk()
-                    if not data:
+                    chunk = self._next_chunk(hasher)
+                    if not chunk.length:
                         break
-                    chunk = self._parse(data, hasher)
                     if waiting:
                         self._commit(*waiting)
                         waiting = None
@@ -271,20 +271,20 @@ class _Run:
                 return True
         return False
 
-    def _next_chunk(self) -> bytes:
-        """Return whole lines, or b"" at the end of the input."""
-        self._fill(self._chunk_bytes)
-        window = self._buffer
-        if len(window) > self._chunk_bytes:
-            window = window[: self._chunk_bytes]
-        cut = window.rfind(b"\n") + 1
-        if self._ended and len(self._buffer) <= self._chunk_bytes:
-            if cut < len(window) and self._complete(window[cut:], window[:cut]):
-                cut = len(window)
-        elif cut == 0:
-            cut = len(window)  # a line longer than a chunk: rejected in pieces
+    def _next_block(self, most: int, *, first: bool) -> bytes:
+        """Return whole lines, at most so many bytes; b"" at the end of the chunk or of the input."""
+        most = min(most, BLOCK)
+        self._fill(most)
+        cut = self._buffer.rfind(b"\n", 0, most) + 1
+        if self._ended and len(self._buffer) <= most:
+            rest = self._buffer[cut:]
+            if rest and self._complete(rest, self._buffer[:cut]):
+                cut = len(self._buffer)
+        elif not cut and first:
+            cut = most  # a line longer than a block: rejected in pieces
+        block = self._buffer[:cut]
         self._buffer = self._buffer[cut:]
-        return window[:cut]
+        return block
 
     def _complete(self, line: bytes, before: bytes) -> bool:
         if not line.strip():
@@ -301,33 +301,34 @@ class _Run:
 
     def _pass(self, data: bytes) -> None:
         """Note that `data` is behind us."""
+        self._passed += len(data)
         self._line += int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n")))
         self._inside_line = not data.endswith(b"\n")
         self._last_line = data[-4096:].rstrip(b"\n").rpartition(b"\n")[2]
 
     # events
 
-    def _parse(self, data: bytes, hasher: ThreadPoolExecutor) -> _Chunk:
+    def _next_chunk(self, hasher: ThreadPoolExecutor) -> _Chunk:
+        """Read, parse and resolve the next chunk; an empty one at the end of the input."""
         before = self._hash.hexdigest()
-        hashing = hasher.submit(self._hash.update, data)
         rejects, tally = Rejects(), Tally()
         tables: list[pa.Table] = []
         orders: list[Ints] = []
-        for found in self._ahead(data, rejects):
+        start = self._passed
+        for found in self._parsed(rejects, hasher):
             for columns in found:
                 table, seen = self._resolver.resolve(columns)
                 tables.append(table)
                 orders.append(columns.lines)
                 tally.add(seen)
-        hashing.result()
-        self._pass(data)
+        hasher.submit(lambda: None).result()  # one thread: whatever was to be hashed before is
         report = self._report
         report.lines += tally.rows + rejects.total
         report.rejects.merge(rejects)
         return _Chunk(
             before=before,
             after=self._hash.hexdigest(),
-            length=len(data),
+            length=self._passed - start,
             lines=tally.rows + rejects.total,
             rejects=rejects,
             tally=tally,
@@ -336,35 +337,27 @@ class _Run:
             order=np.concatenate(orders) if orders else np.zeros(0, dtype=np.int64),
         )
 
-    def _ahead(self, data: bytes, rejects: Rejects) -> Iterator[list[Columns]]:
-        """Parse blocks in a thread of their own, one ahead of whoever resolves them."""
+    def _parsed(self, rejects: Rejects, hasher: ThreadPoolExecutor) -> Iterator[list[Columns]]:
+        """Parse the blocks of a chunk in a thread of their own, one ahead of whoever resolves them."""
+        left = self._chunk_bytes
         waiting: Future[list[Columns]] | None = None
-        for block in self._blocks(data):
+        while left and (data := self._next_block(left, first=left == self._chunk_bytes)):
+            left -= len(data)
+            hasher.submit(self._hash.update, data)
             parsing = self._reader.submit(
-                self._parser.parse, block, rejects=rejects, now_ms=self._now_ms
+                self._parser.parse, self._block(data), rejects=rejects, now_ms=self._now_ms
             )
+            self._pass(data)
             if waiting:
                 yield waiting.result()
             waiting = parsing
         if waiting:
             yield waiting.result()
 
-    def _blocks(self, data: bytes) -> Iterator[Block]:
-        line = self._line
-        at = 0
+    def _block(self, data: bytes) -> Block:
         if self._inside_line:  # the rest of a line that has been rejected
-            at = data.find(b"\n") + 1 or len(data)
-            line += 1
-        elif line == 1:
-            at = len(detect.BOM) if data.startswith(detect.BOM) else 0
-        while at < len(data):
-            end = data.rfind(b"\n", at, at + BLOCK) + 1 or data.find(b"\n", at) + 1 or len(data)
-            if at + BLOCK >= len(data):
-                end = len(data)
-            block = Block(data[at:end], line)
-            yield block
-            line += block.line_count
-            at = end
+            return Block(data[data.find(b"\n") + 1 or len(data) :], self._line + 1)
+        return Block(data.removeprefix(detect.BOM) if self._line == 1 else data, self._line)
 
     # the store
 

@@ -19,7 +19,7 @@ from apps.telemetry.formats.build import blanks_to_null
 from apps.telemetry.formats.columns import MISSING, Columns, Ints, Smalls
 from apps.telemetry.meaning import status as statuses
 from apps.telemetry.meaning.agents import Agent, Place, agent_of
-from apps.telemetry.meaning.clients import forwarded_client, listed_client
+from apps.telemetry.meaning.clients import are_plain, forwarded_client, listed_client
 from apps.telemetry.meaning.hashing import Hashes, KeyedHash, combined, splitmix
 from apps.telemetry.meaning.paths import PLACE, Request, bare, has_number, request_of, shapes
 from apps.telemetry.rules import OperationRule, Rules
@@ -410,9 +410,14 @@ class _Rows:
         if "client" in self._encoded:
             return self._encoded["client"]
         listed = self.distinct("addr") or Distinct.none(self._n)
+        forwarded = self.distinct("forwarded")
+        if forwarded is None and are_plain(listed.encoded):
+            self._by_addr = self._hash.many("address", listed.encoded)
+            self._encoded["client"] = listed
+            return listed
         values: list[str] = list(map(listed_client, listed.values))
         codes = listed.codes
-        if (forwarded := self.distinct("forwarded")) is not None:
+        if forwarded is not None:
             first = [forwarded_client(value) for value in forwarded.values]
             valid = forwarded.numbers([value is not None for value in first], 0) > 0
             codes = np.where(valid, forwarded.codes + len(values), codes)

@@ -4,7 +4,10 @@ import re
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-_PLAIN = re.compile(r"(?:[1-9]\d{0,2}\.)(?:\d{1,3}\.){2}\d{1,3}")
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_PLAIN = re.compile(r"^(?:[1-9][0-9]{0,2}\.)(?:[0-9]{1,3}\.){2}[0-9]{1,3}$", re.ASCII)
 Address = IPv4Address | IPv6Address
 
 
@@ -15,6 +18,11 @@ def forwarded_client(text: str) -> str | None:
         if (address := _address(word)) is not None:
             return str(address)
     return None
+
+
+def are_plain(column: pa.Array) -> bool:
+    """Whether every value is one IPv4 address and nothing else, so that it stands for itself."""
+    return bool(pc.all(pc.match_substring_regex(column, _PLAIN.pattern)).as_py())
 
 
 @lru_cache(maxsize=300_000)
