@@ -48,12 +48,13 @@ def _opening(facts: Facts, *, purpose: str) -> str:
     title = one_line(incident.title)
     day = f"{incident.started_at.astimezone(UTC):%A %-d %B}"
     end = incident.ended_at or incident.resolved_at
-    if end is None or incident.is_live:
+    if end is None:
         return f"since {clock(incident.started_at, where)} on {day} we have a problem: {title}."
     when = _period(incident.started_at, end, where)
     if purpose == Purpose.RESOLUTION:
         return f"it is fixed: {title}. It lasted from {when} on {day}."
-    return f"from {when} on {day} we had a problem: {title}. It is over."
+    now = "It seems to be over; we are watching." if incident.is_live else "It is over."
+    return f"from {when} on {day} we had a problem: {title}. {now}"
 
 
 def _period(begin: datetime, end: datetime, where: str) -> str:
@@ -66,7 +67,7 @@ def _numbers(facts: Facts) -> list[str]:
     if facts.impact is None or not facts.impact.story:
         return []
     lines = "\n".join(f"- {one_line(str(sentence))}" for sentence in facts.impact.story)
-    so_far = ", so far" if facts.incident.is_live else ""
+    so_far = ", so far" if facts.incident.is_live and facts.incident.ended_at is None else ""
     return [_heading(f"What it did to you{so_far}"), lines]
 
 

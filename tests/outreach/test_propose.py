@@ -6,7 +6,7 @@ import pytest
 
 from apps.customers.models import Kind
 from apps.incidents.models import State as IncidentState
-from apps.outreach import actions, jobs, queries
+from apps.outreach import actions, drafting, jobs, queries
 from apps.outreach.models import Delivery, DeliveryState, Outreach, Purpose, State
 from tests.factories import NOW, make_contact, make_customer, make_incident, make_snapshot
 from tests.outreach.world import approve, attach, new_snapshot, publish
@@ -270,3 +270,40 @@ def test_old_incidents_are_left_alone(world):
     resolve(world.incident, now=NOW)
 
     assert jobs.propose(now=NOW + timedelta(days=15)) == 0
+
+
+def test_the_opening_says_whether_it_goes_on(world):
+    said = []
+    for state, ended_at in (("identified", None), ("monitoring", NOW), ("resolved", NOW)):
+        world.incident.state, world.incident.ended_at = state, ended_at
+        facts = jobs.facts_for(world.incident, world.acme)
+        said.append(drafting.text(facts, purpose="impact").splitlines()[0])
+    said.append(drafting.text(facts, purpose="resolution").splitlines()[0])
+    when = "10:04 to 10:30 UTC (11:04 to 11:30 Europe/Berlin) on Sunday 22 November"
+
+    title = "Checkout fails for some."
+    assert said == [
+        f"since 10:04 UTC (11:04 Europe/Berlin) on Sunday 22 November we have a problem: {title}",
+        f"from {when} we had a problem: {title} It seems to be over; we are watching.",
+        f"from {when} we had a problem: {title} It is over.",
+        f"it is fixed: {title} It lasted from {when}.",
+    ]
+
+
+def test_over_midnight_both_days_are_named(world):
+    world.incident.started_at = NOW - timedelta(hours=11)
+    world.incident.ended_at = NOW
+    world.incident.state = "resolved"
+    facts = jobs.facts_for(world.incident, world.acme)
+
+    opening = drafting.text(facts, purpose="impact").splitlines()[0]
+
+    assert "from 23:30 UTC (00:30 Europe/Berlin) until 22 November, 10:30 UTC" in opening
+    assert "on Saturday 21 November" in opening
+
+
+def test_a_time_zone_that_does_not_exist_is_utc(world):
+    for wrong in ("Mars/Olympus", "../../etc/passwd", "", "\x00"):
+        world.acme.time_zone = wrong
+        facts = jobs.facts_for(world.incident, world.acme)
+        assert "since 10:04 UTC on Sunday" in drafting.text(facts, purpose="impact")
