@@ -2,7 +2,7 @@
 
 from django.contrib.auth import views as auth
 from django.contrib.auth.decorators import login_not_required
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from apps.accounts.access import allowed
 from apps.core.views import healthz, style
@@ -22,7 +22,7 @@ public = [
 ]
 
 # Console: staff and account managers
-console = [
+console: list[URLPattern | URLResolver] = [
     path("style/", allowed("console")(style), name="style"),
     path("", include("apps.outreach.today_urls")),
     path("incidents/", include("apps.incidents.urls")),

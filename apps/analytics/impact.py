@@ -393,6 +393,7 @@ def _customer_journeys(
                 int(failed),
                 int(actors),
                 int(hit),
+                by_done[operation].verb,
             )
         )
     return found
@@ -608,6 +609,7 @@ def _journey(facts: _Facts, number: int, journey: JourneyName) -> JourneyImpact:
         figures=figures,
         blocked_at=tuple(facts.blocked.get(number, ())),
         value=_value(journey, figures),
+        verb=journey.verb,
     )
 
 

@@ -49,6 +49,8 @@ class JourneyName:
     value: float | None = None
     currency: str = ""
     declared: bool = True
+    verb: str = ""
+    """What somebody does who goes through it, as in "tried to …": "place an order"."""
 
 
 @dataclass(frozen=True, slots=True)

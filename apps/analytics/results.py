@@ -177,6 +177,7 @@ class JourneyImpact:
     figures: Figures
     blocked_at: tuple[Blocked, ...] = ()
     value: ValueAtRisk | None = None
+    verb: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Name, shared keys, and where people were blocked before the last step."""
@@ -215,6 +216,7 @@ class CustomerJourney:
     failed_requests: int
     actors: int
     actors_hit: int
+    verb: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Plain counts."""

@@ -239,6 +239,11 @@ def worst_journey(result: ImpactResult) -> JourneyImpact | None:
     )
 
 
+def _tried(journey: JourneyImpact) -> str:
+    """ "tried to place an order", or the journey's name where nobody said what people do there."""
+    return f"tried to {journey.verb}" if journey.verb else f"tried “{journey.name}”"
+
+
 def _journey_sentence(journey: JourneyImpact, result: ImpactResult) -> str:
     attempts, actors = journey.figures.attempts, journey.figures.actors
     if attempts.total == 0:
@@ -248,10 +253,10 @@ def _journey_sentence(journey: JourneyImpact, result: ImpactResult) -> str:
         return f"{start}. {_capital(_outcomes(attempts))}{_blocked_words(journey)}."
     who = _who(actors.total, result)
     if actors.total == attempts.total:
-        return f"{who} tried “{journey.name}”. {_capital(_outcomes(attempts))}{_blocked_words(journey)}."
+        return f"{who} {_tried(journey)}. {_capital(_outcomes(attempts))}{_blocked_words(journey)}."
     times = _many(attempts.total, "time")
     return (
-        f"{who} tried “{journey.name}” {times}. {_capital(_outcomes(attempts))}"
+        f"{who} {_tried(journey)} {times}. {_capital(_outcomes(attempts))}"
         f"{_blocked_words(journey)}."
     )
 
@@ -483,11 +488,16 @@ def _may_break_down(attempts: Attempts, people: Attempts) -> bool:
     return all(getattr(people, name) >= K_ANONYMOUS for name in parts)
 
 
+def _aimed(journey: CustomerJourney, *, at: str = "for") -> str:
+    """What requests or attempts were meant for: "to place an order", else "for “Purchase”"."""
+    return f"to {journey.verb}" if journey.verb else f"{at} “{journey.name}”"
+
+
 def _their_journey(journey: CustomerJourney, span: str) -> Sentence:
     attempts, basis = journey.attempts, f"customers.journeys.{journey.name}"
     start = (
-        f"{journey.failed_requests:,} of your {_many(journey.requests, 'request')} for"
-        f" “{journey.name}” failed {span}"
+        f"{journey.failed_requests:,} of your {_many(journey.requests, 'request')}"
+        f" {_aimed(journey)} failed {span}"
     )
     troubled = Attempts(
         retried=attempts.retried,
@@ -497,8 +507,8 @@ def _their_journey(journey: CustomerJourney, span: str) -> Sentence:
     )
     if troubled.total and not attempts.cannot_tell and _may_break_down(troubled, journey.people):
         return Sentence(
-            f"{troubled.total:,} of your {_many(attempts.total, 'attempt')} at “{journey.name}” met a"
-            f" failure {span}; {_their_outcomes(troubled)}.",
+            f"{troubled.total:,} of your {_many(attempts.total, 'attempt')} {_aimed(journey, at='at')}"
+            f" met a failure {span}; {_their_outcomes(troubled)}.",
             basis,
         )
     return Sentence(f"{start}.", basis)

@@ -25,6 +25,8 @@ def render_partial(
 
 def paginate(request: HttpRequest, rows: QuerySet[M], *, per_page: int = 50) -> Page[M]:
     """Return the page that `?page=` names (the nearest one when it is out of range)."""
-    if not rows.totally_ordered:
-        rows = rows.order_by(*rows.query.order_by, "pk")
+    order = rows.query.order_by
+    if not {"pk", "-pk", "id", "-id"} & {one for one in order if isinstance(one, str)}:
+        # Rows that compare equal must not change places between two pages.
+        rows = rows.order_by(*order, "pk")
     return Paginator(rows, per_page).get_page(request.GET.get("page"))

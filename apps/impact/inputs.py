@@ -41,6 +41,7 @@ def catalogue(service: Service | None = None) -> Catalogue:
                 done=steps[-1].operation_id,
                 value=None if journey.value is None else float(journey.value),
                 currency=journey.currency,
+                verb=journey.verb,
             )
             for journey in journeys
             if (steps := list(journey.steps.all()))

@@ -125,12 +125,15 @@ def impact_of(snapshots: QuerySet[Any], *, names_all: bool) -> Impact | None:
 def _story(result: Mapping[str, Any], *, names_all: bool) -> list[str]:
     story = [str(one) for one in result["story"] or []]
     basis = result["story_basis"] or []
-    if names_all:
-        return story
     if len(basis) != len(story):
         # Without a basis nothing says whom a sentence names; the first names nobody.
-        return story[:1]
-    return [text for text, based in zip(story, basis, strict=True) if based not in NAMING]
+        return story if names_all else story[:1]
+    return [
+        text
+        for text, based in zip(story, basis, strict=True)
+        # What cannot be told stands in its own list, with what closes it.
+        if not based.startswith("gaps.") and (names_all or based not in NAMING)
+    ]
 
 
 def _journey(one: Mapping[str, Any]) -> JourneyRow:

@@ -50,5 +50,5 @@ class Sink:
         """Keep a message."""
         message = message_from_bytes(envelope.content, policy=policy.default)
         with self._lock:
-            self.received.append(Received(tuple(envelope.rcpt_tos), message))  # type: ignore[arg-type]
+            self.received.append(Received(tuple(envelope.rcpt_tos), message))
         return "250 kept, not sent on"

@@ -71,12 +71,13 @@ class Story:
 
     def sentences(self) -> list[str]:
         """Return the story as the snapshot tells it."""
-        told: list[str] = self._snapshot().result["story"]
-        return told
+        result = self._snapshot().result
+        told = zip(result["story"], result["story_basis"], strict=True)
+        return [text for text, basis in told if not basis.startswith("gaps.")]
 
     def gaps(self) -> list[str]:
         """Return what could not be told."""
-        return [f"{gap['question']} {gap['closes_by']}" for gap in self._snapshot().result["gaps"]]
+        return [f"{gap['question']} {gap['closes_by']}." for gap in self._snapshot().result["gaps"]]
 
     # The steps, in order
 

@@ -24,7 +24,9 @@ class FiguresCommand(BaseCommand):
         """Add the common options, and those of every entry."""
         parser.add_argument("names", nargs="*", metavar="NAME", help="which; without NAME, a list")
         parser.add_argument("--all", action="store_true", help="run all there is")
-        parser.add_argument("--seed", type=int, default=1, help="seed of generated data (default 1)")
+        parser.add_argument(
+            "--seed", type=int, default=1, help="seed of generated data (default 1)"
+        )
         parser.add_argument("--json", action="store_true", help="one JSON object per line")
         parser.add_argument("--quick", action="store_true", help="a short form, for the test suite")
         group = parser.add_argument_group("options of single entries")
@@ -106,7 +108,9 @@ class FiguresCommand(BaseCommand):
         entries = list(entries)
         if as_json:
             for entry in entries:
-                self.stdout.write(orjson.dumps({self.verb: entry.name, "help": entry.help}).decode())
+                self.stdout.write(
+                    orjson.dumps({self.verb: entry.name, "help": entry.help}).decode()
+                )
             return
         if not entries:
             self.stdout.write(f"There is nothing to {self.verb} yet.")
@@ -129,4 +133,6 @@ class FiguresCommand(BaseCommand):
             f"{cell:>{-width}}" if width < 0 else f"{cell:<{width}}"
             for cell, (_, width) in zip(cells, self.columns, strict=False)
         ]
-        self.stdout.write("  ".join(("", *texts, f"{verdict:<{len(self.verdicts[1])}}", note)).rstrip())
+        self.stdout.write(
+            "  ".join(("", *texts, f"{verdict:<{len(self.verdicts[1])}}", note)).rstrip()
+        )

@@ -88,7 +88,9 @@ def compare(
 
 
 def _summary(found: list[Measured]) -> Measured:
-    return Measured(statistics.median(one.seconds for one in found), max(one.peak_rss_bytes for one in found))
+    return Measured(
+        statistics.median(one.seconds for one in found), max(one.peak_rss_bytes for one in found)
+    )
 
 
 def _apart(answers: Any, function: Callable[..., object], args: tuple[object, ...]) -> None:

@@ -58,7 +58,10 @@ class Entry(Generic[R_co]):
 
     def run(self, given: Mapping[str, object], *, seed: int, quick: bool) -> Iterator[R_co]:
         """Yield the rows. Raises BadOptionError before the first one."""
-        values = {option.name: option.value(given.get(option.name), quick=quick) for option in self.options}
+        values = {
+            option.name: option.value(given.get(option.name), quick=quick)
+            for option in self.options
+        }
         return self.function(**values, seed=seed, quick=quick)
 
 
@@ -86,7 +89,9 @@ class Registry(Generic[R]):
         An option may be a tuple (flag, type, default, help[, quick]). Raises ValueError for a
         name that is taken.
         """
-        parsed = tuple(option if isinstance(option, Option) else Option(*option) for option in options)
+        parsed = tuple(
+            option if isinstance(option, Option) else Option(*option) for option in options
+        )
 
         def register(function: F) -> F:
             taken = self._entries.get(name)

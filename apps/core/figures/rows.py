@@ -117,7 +117,9 @@ class BenchRow:
     def cells(self) -> tuple[str, ...]:
         """Return row, ours, baseline, ratio, goal, note."""
         baseline = "" if self.baseline is None else f"{amount(self.baseline)} {self.unit}"
-        note = ", ".join(filter(None, (self.baseline_name and f"baseline: {self.baseline_name}", self.note)))
+        note = ", ".join(
+            filter(None, (self.baseline_name and f"baseline: {self.baseline_name}", self.note))
+        )
         return (
             self.row,
             f"{amount(self.ours)} {self.unit}",

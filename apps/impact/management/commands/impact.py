@@ -91,11 +91,14 @@ class Command(BaseCommand):
 
     def _tell(self, result: ImpactResult) -> None:
         for sentence in result.story:
-            self.stdout.write(sentence.text)
+            if not sentence.basis.startswith("gaps."):  # they follow with what closes them
+                self.stdout.write(sentence.text)
         if result.gaps:
             self.stdout.write("\nWhat we cannot tell")
             for gap in result.gaps:
-                self.stdout.write(f"  - {gap.question} {_ended(gap.why)} {_ended(gap.closes_by)}")
+                self.stdout.write(
+                    f"  - {gap.question} {_sentence(gap.why)} {_sentence(gap.closes_by)}"
+                )
         answer = result.as_json()
         named = answer["coverage"]["named_customer"]
         share = (
@@ -110,8 +113,9 @@ class Command(BaseCommand):
         )
 
 
-def _ended(text: str) -> str:
+def _sentence(text: str) -> str:
     text = text.strip()
+    text = text[:1].upper() + text[1:]
     return text if not text or text[-1] in ".!?" else f"{text}."
 
 
