@@ -14,7 +14,7 @@ from apps.accounts.models import AuditEvent, User
 from apps.catalog.models import Service
 from apps.core.nudge import nudge
 from apps.customers.models import Kind
-from apps.incidents import jobs
+from apps.incidents import jobs, severity
 from apps.incidents.models import (
     LIVE,
     TRANSITIONS,
@@ -293,7 +293,8 @@ def set_severity(
     _log(
         locked,
         kind="severity",
-        text=f"Severity {level} confirmed for {Kind(kind).label.lower()}: {row.reason}",
+        text=f"Severity {level} confirmed for {severity.IN_WORDS[kind]}"
+        + (f": {reason}" if reason else ""),
         action="incident.severity",
         user=user,
         now=now,

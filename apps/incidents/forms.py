@@ -303,11 +303,12 @@ class ResolveForm(forms.Form):
         value: datetime = self.cleaned_data["ended_at"]
         if value > self.now:
             raise forms.ValidationError("The last failure cannot be in the future. Times are UTC.")
-        if value < self.incident.started_at:
+        # The field has no fractions of a second.
+        if value < self.incident.started_at.replace(microsecond=0):
             raise forms.ValidationError(
                 f"The first failure was at {self.incident.started_at:%H:%M:%S on %d %b} UTC."
             )
-        return value
+        return max(value, self.incident.started_at)
 
 
 class SeverityForm(forms.Form):
@@ -325,4 +326,5 @@ class SeverityForm(forms.Form):
 
 
 def _states(states: list[str]) -> list[tuple[str, str]]:
+    states = sorted(states, key=State.values.index)
     return [(state, f"{State(state).label}: {STATE_HELP[State(state)]}") for state in states]

@@ -175,8 +175,8 @@ def _propose(incident: Incident, snapshot: ImpactSnapshot, *, now: datetime) -> 
                 incident=incident,
                 at=now,
                 kind="severity",
-                text=f"Severity {proposal.level} proposed for {Kind(kind).label.lower()}:"
-                f" {proposal.reason}"[:500],
+                text=f"Severity {proposal.level} proposed for {severity.IN_WORDS[kind]}:"
+                f" {proposal.short}"[:500],
                 user=None,
             )
         Severity.objects.update_or_create(

@@ -18,9 +18,13 @@ from typing import Any
 
 from apps.analytics.gaps import percent
 
-WORST, LIGHTEST = 1, 4
+LIGHTEST = 4
 MANY, SOME = 0.25, 0.05
 HALF = 0.5
+
+
+#: A kind of customer in a sentence: "severity 2 for businesses".
+IN_WORDS = {"consumers": "consumers", "business": "businesses", "internal": "colleagues"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,11 @@ class Proposal:
 
     level: int
     reason: str
+
+    @property
+    def short(self) -> str:
+        """The first of its reasons."""
+        return self.reason.partition(";")[0]
 
 
 @dataclass(frozen=True, slots=True)

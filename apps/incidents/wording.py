@@ -27,7 +27,7 @@ def proposed_text(incident: Incident, *, state: str, result: Mapping[str, Any] |
     """Return a first wording of an update: what customers cannot do, what is known, what we do."""
     over = state == State.RESOLVED
     cannot = incident.cannot.rstrip(".")
-    opening = f"Some customers {'could' if over else 'can'}not {cannot}." if cannot else ""
+    opening = f"Some customers {'could not' if over else 'cannot'} {cannot}." if cannot else ""
     if not opening:
         opening = f"{incident.title.rstrip('.')}."
     facts = list(public_sentences(result))[:MOST_SENTENCES] if result else []

@@ -221,6 +221,8 @@ def _move(version: TenetVersion, state: VersionState, *, user: User, now: dateti
 
 
 def _write_clause(version: TenetVersion, position: int, draft: ClauseDraft) -> None:
+    if draft.kind == ClauseKind.BUDGET and draft.target is None:
+        raise UnableToDraft(f"Clause {position}: a budget has a share that must go well.")
     clause = Clause(version=version, position=position, **_columns(draft))
     try:
         clause.full_clean()

@@ -77,8 +77,8 @@ class ClauseForm(forms.Form):
     """A measurable part of the promise; a row left empty is none."""
 
     text = forms.CharField(max_length=300, required=False, label="What is measured")
-    dimension = forms.ChoiceField(choices=Dimension.choices, label="About", required=False)
-    kind = forms.ChoiceField(choices=ClauseKind.choices, label="How", required=False)
+    dimension = forms.ChoiceField(choices=Dimension.choices, initial=Dimension.ERROR, label="About")
+    kind = forms.ChoiceField(choices=ClauseKind.choices, initial=ClauseKind.BUDGET, label="How")
     target = forms.DecimalField(
         required=False,
         min_value=Decimal(0),
@@ -92,7 +92,10 @@ class ClauseForm(forms.Form):
         required=False, min_value=1, max_value=2**31 - 1, label="Within, in milliseconds"
     )
     journey = forms.ModelChoiceField(
-        queryset=Journey.objects.none(), required=False, label="Of which journey"
+        queryset=Journey.objects.none(),
+        required=False,
+        label="Of which journey",
+        empty_label="All attempts",
     )
 
     def __init__(self, *args: Any, service: Service, **options: Any) -> None:
@@ -106,7 +109,7 @@ class ClauseForm(forms.Form):
         data: dict[str, Any] = super().clean() or {}
         if not data.get("text") or self.errors:
             return data
-        budget = (data.get("kind") or ClauseKind.BUDGET) == ClauseKind.BUDGET
+        budget = data.get("kind") == ClauseKind.BUDGET
         if budget and data.get("target") is None:
             self.add_error("target", "A budget has a share that must go well.")
         if not budget and data.get("target") is not None:
@@ -121,8 +124,8 @@ class ClauseForm(forms.Form):
         target = data.get("target")
         return ClauseDraft(
             text=data["text"],
-            dimension=data.get("dimension") or Dimension.ERROR,
-            kind=data.get("kind") or ClauseKind.BUDGET,
+            dimension=data["dimension"],
+            kind=data["kind"],
             target=None if target is None else target / 100,
             threshold_ms=data.get("threshold_ms"),
             journey=data.get("journey"),

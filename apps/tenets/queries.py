@@ -97,7 +97,7 @@ def clause_in_words(clause: Clause) -> ClauseRow:
         parts.append(f"within {_time(clause.threshold_ms)}")
     if clause.kind == ClauseKind.BUDGET:
         parts.append(f"over {clause.window_days} days")
-        parts.append(f"judged from {clause.min_events:,} on")
+        parts.append(f"judged from {clause.min_events:,} attempts on")
     return ClauseRow(
         text=clause.text, dimension=clause.get_dimension_display(), measured=", ".join(parts)
     )

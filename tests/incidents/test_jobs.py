@@ -1,0 +1,235 @@
+"""What the worker does about incidents: taking note of snapshots once, and asking for fresh ones."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection, connections
+
+from apps.impact.models import ImpactRun, RunState
+from apps.incidents import actions, jobs
+from apps.incidents.models import Incident, IncidentRun, State, TimelineEvent
+from tests.factories import NOW, make_incident, make_user
+from tests.incidents.world import declared, drafted, finish, finish_all
+
+pytestmark = pytest.mark.django_db
+
+RESULT = {
+    "requests": {"total": 480, "failed": 60},
+    "attempts": {"total": 412, "gave_up": 32},
+    "people": {"gave_up": 31},
+    "actors": {"total": 410, "hit": 51},
+    "customers": [
+        {
+            "name": "Acme",
+            "kind": "business",
+            "grade": "hit",
+            "attempts": {"total": 412, "gave_up": 32, "cannot_tell": 0},
+            "requests": {"total": 480, "failed": 60},
+            "actors": {"total": 410, "hit": 51},
+            "outage": None,
+        }
+    ],
+}
+
+
+@pytest.fixture
+def incident():
+    return declared(make_user())
+
+
+def notes(kind):
+    return list(TimelineEvent.objects.filter(kind=kind).values_list("text", flat=True))
+
+
+def test_takes_note_of_a_snapshot_once(incident):
+    snapshot = finish(incident.runs.get().run, RESULT)
+    jobs.sweep(now=NOW)
+    jobs.sweep(now=NOW)
+    row = incident.severities.get()
+    assert (row.kind, row.level, row.snapshot) == ("business", 2, snapshot)
+    assert notes("snapshot") == [f"Snapshot #{snapshot.pk}: 31 people gave up"]
+    assert notes("severity") == [
+        "Severity 2 proposed for businesses: 32 of 412 attempts (8 %) did not get through"
+    ]
+    assert incident.runs.get().settled_at == NOW
+
+
+def test_the_same_finding_is_not_said_twice(incident):
+    alice = incident.declared_by
+    finish_all(incident, RESULT)
+    jobs.settle_all(now=NOW)
+    actions.request_impact(incident=incident, user=alice, now=NOW + timedelta(minutes=1))
+    finish_all(incident, RESULT)
+    assert jobs.settle_all(now=NOW) == 1
+    assert len(notes("snapshot")) == len(notes("severity")) == 1
+
+
+def test_what_a_person_confirmed_stays(incident):
+    finish_all(incident, RESULT)
+    actions.set_severity(
+        incident=incident,
+        kind="business",
+        level=1,
+        reason="Their peak day",
+        user=incident.declared_by,
+        now=NOW,
+    )
+    jobs.settle_all(now=NOW)
+    assert incident.severities.get().level == 1
+
+
+def test_an_older_run_that_ends_later_proposes_nothing(incident):
+    older = incident.runs.get().run
+    newer = jobs.request_run(
+        incident=incident, user=None, now=NOW + timedelta(minutes=1), even_if_waiting=True
+    )
+    finish(newer.run, {**RESULT, "customers": []}, now=NOW + timedelta(minutes=2))
+    finish(older, RESULT, now=NOW + timedelta(minutes=3))
+    jobs.settle_all(now=NOW + timedelta(minutes=3))
+    assert not incident.severities.exists()
+
+
+def test_a_failed_run_is_said_once(incident):
+    ImpactRun.objects.update(state=RunState.FAILED, error="MemoryError: no\nmore", finished_at=NOW)
+    jobs.settle_all(now=NOW)
+    jobs.refresh(now=NOW + timedelta(minutes=6))
+    ImpactRun.objects.update(state=RunState.FAILED, error="MemoryError: no\nmore", finished_at=NOW)
+    assert jobs.settle_all(now=NOW) == 1
+    assert notes("snapshot") == ["Impact could not be computed: MemoryError: no"]
+
+
+def test_a_cancelled_run_is_settled_without_a_word(incident):
+    ImpactRun.objects.update(state=RunState.CANCELLED, finished_at=NOW)
+    assert jobs.settle_all(now=NOW) == 1
+    assert notes("snapshot") == []
+
+
+def test_a_live_incident_is_computed_anew_every_few_minutes(incident):
+    assert jobs.refresh(now=NOW + timedelta(hours=1)) == 0  # one waits
+    finish_all(incident, RESULT)
+    assert jobs.refresh(now=NOW + timedelta(minutes=4)) == 0
+    assert jobs.refresh(now=NOW + timedelta(minutes=5, seconds=1)) == 1
+    assert incident.runs.latest("pk").run.window_to == NOW + timedelta(minutes=5, seconds=1)
+    # Failed at once: not asked for again before the time.
+    ImpactRun.objects.filter(state=RunState.QUEUED).update(state=RunState.FAILED)
+    assert jobs.refresh(now=NOW + timedelta(minutes=6)) == 0
+
+
+def test_once_its_end_is_known_less_often(incident):
+    finish_all(incident, RESULT)
+    Incident.objects.update(ended_at=NOW)
+    assert jobs.refresh(now=NOW + timedelta(minutes=29)) == 0
+    assert jobs.refresh(now=NOW + timedelta(minutes=31)) == 1
+    assert incident.runs.latest("pk").run.window_to == NOW
+
+
+def test_over_it_is_computed_once_more_a_day_later(incident):
+    alice = incident.declared_by
+    actions.resolve(incident=incident, text="Over.", user=alice, now=NOW)
+    finish_all(incident, RESULT)
+    assert jobs.refresh(now=NOW + timedelta(hours=23)) == 0
+    assert jobs.refresh(now=NOW + timedelta(hours=25)) == 1
+    finish_all(incident, RESULT)
+    assert jobs.refresh(now=NOW + timedelta(days=30)) == 0
+
+
+def test_the_dismissed_are_left_alone(incident):
+    finish_all(incident, RESULT)
+    actions.change_state(
+        incident=incident,
+        state=State.DISMISSED,
+        reason="A test",
+        user=incident.declared_by,
+        now=NOW,
+    )
+    assert jobs.refresh(now=NOW + timedelta(days=2)) == 0
+
+
+@pytest.mark.parametrize(
+    ("result", "says"),
+    [
+        ({"attempts": {"gave_up": 1}, "people": {"gave_up": 1}}, "1 person gave up"),
+        ({"attempts": {"gave_up": 7}}, "7 attempts given up"),
+        ({"actors": {"hit": 5}}, "5 met a failure, none is known to have given up"),
+        ({"requests": {"total": 9, "failed": 3}}, "3 of 9 requests failed"),
+        ({"requests": {"total": 9}}, "nothing failed in its window"),
+        ({}, "no traffic in its window"),
+    ],
+)
+def test_the_headline_is_what_hurts_most(result, says):
+    assert jobs.headline(result) == says
+
+
+def _at_once(*calls):
+    """Run each call in a thread with its own connection; return what came of each."""
+    found = [None] * len(calls)
+    together = threading.Barrier(len(calls))
+
+    def run(index, call):
+        try:
+            together.wait(timeout=20)
+            found[index] = call()
+        except actions.Refused as problem:
+            found[index] = problem
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    return found
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_sweeps_at_once_note_everything_once():
+    alice = make_user()
+    incidents = [declared(alice, title=f"Incident {n}") for n in range(6)]
+    for incident in incidents:
+        finish_all(incident, RESULT)
+    counts = _at_once(*[lambda: jobs.settle_all(now=NOW)] * 3)
+    # A sweep skips what another is at; one more finds whatever was left.
+    left = jobs.settle_all(now=NOW)
+    assert sum(counts) + left == 6
+    assert len(notes("snapshot")) == 6
+    later = NOW + timedelta(minutes=6)
+    asked = _at_once(*[lambda: jobs.refresh(now=later)] * 3)
+    assert sum(asked) + jobs.refresh(now=later) == 6
+    assert IncidentRun.objects.count() == 12
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_publish_at_once_one_wins():
+    alice, ada = make_user(), make_user("Ada")
+    update = drafted(declared(alice), alice)
+    results = _at_once(
+        *[
+            lambda user=user: actions.publish_update(update=update, user=user, now=NOW)
+            for user in (alice, ada)
+        ]
+    )
+    refused = [one for one in results if isinstance(one, actions.UnableToPublish)]
+    assert len(refused) == 1
+    assert "published this update at 10:30 UTC" in str(refused[0])
+    assert Incident.objects.get().version == 2
+    assert TimelineEvent.objects.filter(kind="update").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_declare_that_they_write_at_once_write_one_draft():
+    alice = make_user()
+    incident = declared(alice)
+    results = _at_once(
+        *[lambda words=words: drafted(incident, alice, text=words) for words in ("One.", "Two.")]
+    )
+    assert sum(isinstance(one, actions.DraftConflict) for one in results) == 1
+    assert incident.updates.count() == 1
+
+
+def test_the_sweep_costs_little_when_there_is_nothing(django_assert_max_num_queries):
+    make_incident(state=State.DISMISSED)
+    with django_assert_max_num_queries(5):
+        jobs.sweep(now=NOW)
+    assert connection.vendor == "postgresql"

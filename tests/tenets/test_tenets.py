@@ -1,0 +1,370 @@
+"""Promises: writing, reviewing, activating, and that what was promised cannot be changed."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.urls import reverse
+
+from apps.accounts.models import AuditEvent, Role
+from apps.tenets import actions, queries
+from apps.tenets.models import Clause, Tenet, TenetVersion, VersionState
+from tests.factories import NOW, make_journey, make_operation, make_service, make_user
+
+pytestmark = pytest.mark.django_db
+
+MARKUP = "<script>alert(1)</script>"
+LATER = NOW + timedelta(days=30)
+
+
+@pytest.fixture
+def alice():
+    return make_user()
+
+
+@pytest.fixture
+def ada():
+    return make_user("Ada")
+
+
+@pytest.fixture
+def tenet(alice):
+    return actions.create_tenet(
+        slug="orders", name="Orders", service=make_service(), kind="business", user=alice, now=NOW
+    )
+
+
+def budget(text="Orders that go through", target="0.999", **columns):
+    return actions.ClauseDraft(text=text, target=Decimal(target), **columns)
+
+
+def never(text="An order is never lost"):
+    return actions.ClauseDraft(text=text, kind="invariant", dimension="loss")
+
+
+def drafted(tenet, user, **columns):
+    return actions.draft_version(
+        **{
+            "tenet": tenet,
+            "promise": "Orders go through.",
+            "clauses": [budget()],
+            "user": user,
+            "now": NOW,
+            **columns,
+        }
+    )
+
+
+def activated(tenet, user, approver, now=NOW, **columns):
+    version = drafted(tenet, user, **columns)
+    actions.submit_version(version=version, user=user, now=now)
+    return actions.activate(version=version, approver=approver, now=now)
+
+
+def test_a_version_comes_to_count(tenet, alice, ada):
+    version = activated(tenet, alice, ada, clauses=[budget(), never()])
+    assert (version.number, version.state, version.valid_from) == (1, VersionState.ACTIVE, NOW)
+    assert (version.author, version.approver) == (alice, ada)
+    assert version.clauses.count() == 2
+    assert AuditEvent.objects.filter(action="tenet.activate", user=ada).exists()
+
+
+def test_the_one_before_ends_at_the_same_instant(tenet, alice, ada):
+    first = activated(tenet, alice, ada)
+    second = activated(tenet, alice, ada, now=LATER, promise="Better.")
+    first.refresh_from_db()
+    assert (first.state, first.valid_to) == (VersionState.SUPERSEDED, LATER)
+    assert (second.number, second.valid_from, second.valid_to) == (2, LATER, None)
+    assert Tenet.objects.get().versions.filter(state=VersionState.ACTIVE).count() == 1
+
+
+def test_nobody_approves_their_own(tenet, alice, ada):
+    version = drafted(tenet, alice)
+    with pytest.raises(actions.UnableToActivate, match="only one in review"):
+        actions.activate(version=version, approver=ada, now=NOW)
+    actions.submit_version(version=version, user=alice, now=NOW)
+    with pytest.raises(actions.UnableToActivate, match="somebody else"):
+        actions.activate(version=version, approver=alice, now=NOW)
+    with pytest.raises(actions.UnableToActivate, match="role"):
+        actions.activate(version=version, approver=make_user("Ben", role=Role.LIAISON), now=NOW)
+
+
+def test_what_is_in_review_stands_still(tenet, alice):
+    version = drafted(tenet, alice)
+    actions.submit_version(version=version, user=alice, now=NOW)
+    with pytest.raises(actions.UnableToDraft, match="in review"):
+        drafted(tenet, alice)
+    with pytest.raises(actions.UnableToSubmit):
+        actions.submit_version(version=version, user=alice, now=NOW)
+    actions.return_version(version=version, user=alice, now=NOW)
+    with pytest.raises(actions.UnableToSubmit):
+        actions.return_version(version=version, user=alice, now=NOW)
+    again = drafted(tenet, alice, promise="Other words.")
+    assert (again.pk, again.promise) == (version.pk, "Other words.")
+
+
+def test_withdrawing(tenet, alice, ada):
+    version = activated(tenet, alice, ada)
+    gone = actions.withdraw_version(version=version, user=ada, now=LATER)
+    assert (gone.state, gone.valid_to) == (VersionState.WITHDRAWN, LATER)
+    with pytest.raises(actions.UnableToWithdraw):
+        actions.withdraw_version(version=version, user=ada, now=LATER)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"promise": " "},
+        {"review_by": NOW.date()},
+        {"clauses": [budget(target="1")]},
+        {"clauses": [budget(target="-0.1")]},
+        {"clauses": [budget(), budget(text="")]},
+        {"clauses": [actions.ClauseDraft(text="No target")]},
+        {"clauses": [actions.ClauseDraft(text="x", kind="invariant", target=Decimal("0.5"))]},
+        {"clauses": [budget(dimension="colour")]},
+    ],
+)
+def test_refuses_to_draft(tenet, alice, columns):
+    with pytest.raises(actions.UnableToDraft):
+        drafted(tenet, alice, **columns)
+    assert not TenetVersion.objects.exists()
+
+
+def test_a_promise_needs_something_measurable(tenet, alice):
+    with pytest.raises(actions.UnableToSubmit, match="measurable"):
+        actions.submit_version(version=drafted(tenet, alice, clauses=[]), user=alice, now=NOW)
+
+
+def test_refuses_a_taken_name_and_roles_that_may_not(tenet, alice):
+    for user, columns in [
+        (alice, {"slug": "orders"}),
+        (alice, {"slug": "no spaces"}),
+        (alice, {"kind": "pets"}),
+        (make_user("Vera", role=Role.VIEWER), {}),
+    ]:
+        with pytest.raises(actions.UnableToCreate):
+            actions.create_tenet(
+                **{
+                    "slug": "other",
+                    "name": "Other",
+                    "service": tenet.service,
+                    "kind": "business",
+                    "user": user,
+                    "now": NOW,
+                    **columns,
+                }
+            )
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE tenets_tenetversion SET promise = 'something easier'",
+        "UPDATE tenets_tenetversion SET valid_from = now()",
+        "UPDATE tenets_tenetversion SET state = 'draft'",
+        "DELETE FROM tenets_tenetversion",
+        "UPDATE tenets_clause SET target = 0.5",
+        "DELETE FROM tenets_clause",
+        (
+            "INSERT INTO tenets_clause (version_id, position, kind, dimension, text, window_days, min_events)"
+            " SELECT id, 9, 'invariant', 'loss', 't', 1, 1 FROM tenets_tenetversion"
+        ),
+    ],
+)
+def test_what_was_promised_cannot_be_changed_by_sql(tenet, alice, ada, sql):
+    activated(tenet, alice, ada)
+    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql)
+
+
+# In words
+
+
+def test_the_difference_in_words(tenet, alice, ada):
+    journey = make_journey(tenet.service, "Purchase", make_operation(tenet.service))
+    first = activated(tenet, alice, ada, clauses=[budget(journey=journey, threshold_ms=2000)])
+    second = drafted(tenet, alice, clauses=[budget(target="0.99", journey=journey), never()])
+    lines = [(line.kind, line.text) for line in queries.difference(first, second)]
+    assert lines == [
+        ("same", "Orders go through."),
+        (
+            "removed",
+            (
+                "1. Error: Orders that go through (at least 99.9 % of Purchase, within 2 s,"
+                " over 28 days, judged from 20 attempts on)"
+            ),
+        ),
+        (
+            "added",
+            (
+                "1. Error: Orders that go through (at least 99 % of Purchase, over 28 days,"
+                " judged from 20 attempts on)"
+            ),
+        ),
+        (
+            "added",
+            "2. Loss: An order is never lost (never broken: a single counter-example breaks it)",
+        ),
+    ]
+
+
+# Pages
+
+
+def written(**fields):
+    return {
+        "promise": "Orders go through.",
+        "rationale": "They sell on.",
+        "review_by": "",
+        "clause-TOTAL_FORMS": "2",
+        "clause-INITIAL_FORMS": "0",
+        "clause-0-text": "Orders that go through",
+        "clause-0-dimension": "error",
+        "clause-0-kind": "budget",
+        "clause-0-target": "99.9",
+        "clause-1-text": "",
+        "clause-1-dimension": "error",
+        "clause-1-kind": "budget",
+        **fields,
+    }
+
+
+def test_from_nothing_to_promised_by_forms(client, alice, ada):
+    client.force_login(alice)
+    shop = make_service()
+    assert "Nothing is promised yet" in client.get(reverse("tenets:list")).content.decode()
+    made = client.post(
+        reverse("tenets:new"), {"name": "Orders", "service": shop.pk, "kind": "business"}
+    )
+    assert (made.status_code, made["Location"]) == (303, "/console/tenets/orders/write/")
+    assert client.get(made["Location"]).status_code == 200
+    assert client.post(made["Location"], written()).status_code == 303
+    assert Clause.objects.get().target == Decimal("0.999")
+    assert 'value="99.9"' in client.get(made["Location"]).content.decode()
+    decide = reverse("tenets:decide", args=["orders", 1])
+    assert client.post(decide, {"do": "submit"}).status_code == 303
+    refused = client.post(decide, {"do": "activate"}, follow=True)
+    assert "somebody else" in refused.content.decode()
+
+    client.force_login(ada)
+    client.post(decide, {"do": "activate"})
+    page = client.get(reverse("tenets:list")).content.decode()
+    assert TenetVersion.objects.get().state == VersionState.ACTIVE
+    assert "at least 99.9 % of all attempts" in page
+    assert client.post(decide, {"do": "dance"}, follow=True).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"promise": ""},
+        {"promise": "a\0b"},
+        {"promise": "x" * 1001},
+        {"review_by": "soon"},
+        {"review_by": "2001-01-01"},
+        {"clause-0-target": ""},
+        {"clause-0-target": "100"},
+        {"clause-0-target": "NaN"},
+        {"clause-0-kind": "invariant"},
+        {"clause-0-journey": "x"},
+        {"clause-0-threshold_ms": str(2**40)},
+        {"clause-TOTAL_FORMS": "x"},
+        {"clause-TOTAL_FORMS": "1000000"},
+    ],
+)
+def test_a_version_that_cannot_be_comes_back(client, alice, tenet, fields):
+    client.force_login(alice)
+    answer = client.post(reverse("tenets:write", args=["orders"]), written(**fields))
+    assert answer.status_code == 422
+    assert not TenetVersion.objects.exists()
+
+
+def test_a_tenet_that_cannot_be_comes_back(client, alice, tenet):
+    client.force_login(alice)
+    good = {"name": "Other", "service": tenet.service_id, "kind": "business"}
+    for fields in (
+        {"name": "Orders"},
+        {"name": "…"},
+        {"name": "a\0"},
+        {"service": "x"},
+        {"kind": "pets"},
+    ):
+        assert client.post(reverse("tenets:new"), {**good, **fields}).status_code == 422
+
+
+READ = {"list", "detail"}
+WRITE = READ | {"new", "write"}
+MAY = {
+    Role.ADMIN: WRITE,
+    Role.LEAD: WRITE,
+    Role.LIAISON: WRITE,
+    Role.VIEWER: READ,
+    Role.ACCOUNT_MANAGER: READ,
+    Role.CUSTOMER: set(),
+}
+
+
+@pytest.mark.parametrize("role", list(MAY))
+def test_who_may_open_what(client, tenet, role):
+    addresses = {
+        "list": reverse("tenets:list"),
+        "detail": reverse("tenets:detail", args=["orders"]),
+        "new": reverse("tenets:new"),
+        "write": reverse("tenets:write", args=["orders"]),
+    }
+    for address in addresses.values():
+        assert client.get(address).status_code == 302
+    client.force_login(make_user("Reader", role=role))
+    for name, address in addresses.items():
+        assert client.get(address).status_code == (200 if name in MAY[role] else 403), name
+    drafted(tenet, tenet.owner)
+    client.post(reverse("tenets:decide", args=["orders", 1]), {"do": "submit"})
+    submitted = TenetVersion.objects.get().state == VersionState.IN_REVIEW
+    assert submitted == (MAY[role] == WRITE)
+
+
+def test_what_does_not_exist_is_404(client, alice, tenet):
+    client.force_login(alice)
+    assert client.get("/console/tenets/none/").status_code == 404
+    assert client.post(reverse("tenets:decide", args=["orders", 10**30])).status_code == 404
+    assert client.get(reverse("tenets:detail", args=["orders"]), {"from": "\0", "to": "9" * 99})
+
+
+def test_stored_markup_stays_text(client, alice, ada, tenet):
+    activated(tenet, alice, ada, promise=MARKUP, rationale=MARKUP, clauses=[budget(MARKUP)])
+    drafted(tenet, alice, promise=MARKUP + "2")
+    client.force_login(alice)
+    for address in (
+        reverse("tenets:list"),
+        reverse("tenets:detail", args=["orders"]),
+        reverse("tenets:write", args=["orders"]),
+    ):
+        assert MARKUP not in client.get(address).content.decode()
+
+
+@pytest.mark.parametrize("rows", [1, 8])
+def test_a_page_asks_as_often_whatever_it_shows(
+    client, alice, ada, rows, django_assert_num_queries
+):
+    shop = make_service()
+    for n in range(rows):
+        tenet = actions.create_tenet(
+            slug=f"t{n}", name=f"Tenet {n}", service=shop, kind="business", user=alice, now=NOW
+        )
+        for m in range(rows):
+            activated(tenet, alice, ada, now=NOW + timedelta(days=m), clauses=[budget(), never()])
+    client.force_login(alice)
+    for address in (reverse("tenets:list"), reverse("tenets:detail", args=["t0"])):
+        with django_assert_num_queries(5):
+            assert client.get(address).status_code == 200
+
+
+def test_a_review_that_is_due_is_said_so(client, alice, ada, tenet):
+    version = drafted(tenet, alice, review_by=(NOW + timedelta(days=1)).date())
+    rows = queries.by_kind(today=NOW.date())
+    assert not any(row.review_due for kind in rows for row in kind.rows)
+    actions.submit_version(version=version, user=alice, now=NOW)
+    actions.activate(version=version, approver=ada, now=NOW)
+    rows = queries.by_kind(today=(NOW + timedelta(days=1)).date())
+    assert [row.review_due for kind in rows for row in kind.rows] == [True]
