@@ -5,16 +5,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Count, F, Prefetch, Q
+from django.utils.safestring import SafeString
 
 from apps.accounts.models import Role, User
 from apps.analytics.results import CLASSES
 from apps.analytics.story import K_ANONYMOUS
 from apps.catalog.models import Service
+from apps.core.templatetags.portal import markdown
 from apps.customers.models import Contact, Customer
 from apps.guidance import defaults
 from apps.guidance.models import Advice
@@ -44,6 +47,16 @@ class Word:
     text: str
     advice: str
     next_update_at: datetime | None
+
+    @cached_property
+    def html(self) -> SafeString:
+        """The text as the incident room previews it; the same on every customer's page, so made once."""
+        return markdown(self.text)
+
+    @cached_property
+    def advice_html(self) -> SafeString:
+        """The advice likewise."""
+        return markdown(self.advice)
 
     @property
     def label(self) -> str:
@@ -95,6 +108,11 @@ class Incident:
     def advice(self) -> str:
         """What customers should do: the newest word that says it."""
         return next((word.advice for word in self.words if word.advice), "")
+
+    @property
+    def advice_html(self) -> SafeString | str:
+        """The same, to be shown."""
+        return next((word.advice_html for word in self.words if word.advice), "")
 
 
 @dataclass(frozen=True, kw_only=True)
