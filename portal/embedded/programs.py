@@ -40,7 +40,7 @@ class Address:
 def read_address(text: str) -> Address:
     """Return HOST:PORT, [HOST]:PORT, :PORT or PORT as an address. Raises EmbeddedError."""
     match = re.fullmatch(
-        r"(?:(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:\[\]]*)):)?(?P<port>\d{1,5})", text
+        r"(?:(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:\[\]]*)):)?(?P<port>[0-9]{1,5})", text
     )
     if not match or not 0 < int(match["port"]) < 65536:
         raise EmbeddedError(f"{text!r} is not an address: write HOST:PORT, such as 127.0.0.1:8000.")
