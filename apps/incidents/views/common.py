@@ -1,0 +1,70 @@
+"""What the pages of incidents share."""
+
+from typing import Any
+
+from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from apps.accounts.access import PortalRequest
+from apps.incidents import queries
+from apps.incidents.models import (
+    Incident,
+)
+
+form_page = require_http_methods(["GET", "HEAD", "POST"])
+
+
+def incident_or_404(request: PortalRequest, pk: int) -> Incident:
+    """Return the incident if this person may see it; 404 otherwise."""
+    try:
+        return queries.incident_for(user=request.user, pk=pk)
+    except Incident.DoesNotExist:
+        raise Http404 from None
+
+
+def see(incident: Incident, page: str = "room") -> HttpResponse:
+    """Send the browser on to a page of the incident (303: by GET)."""
+    response = HttpResponseRedirect(reverse(f"incidents:{page}", args=[incident.pk]))
+    response.status_code = 303
+    return response
+
+
+def render_form(
+    request: PortalRequest,
+    template: str,
+    form: Any,
+    context: dict[str, Any] | None = None,
+    *,
+    status: int = 422,
+) -> HttpResponse:
+    """Render a form: 200 to begin with, `status` when it comes back with errors."""
+    return render(
+        request,
+        template,
+        {"form": form, **(context or {})},
+        status=status if form.is_bound and form.errors else 200,
+    )
+
+
+def query_with(request: PortalRequest, **changes: str | None) -> str:
+    """Return the query of this address with some parameters changed, or left out (None)."""
+    query = request.GET.copy()
+    for name, value in changes.items():
+        query.pop(name, None)
+        if value is not None:
+            query[name] = value
+    return query.urlencode()
+
+
+def number(text: str | None) -> int | None:
+    """Return a whole number that a column can hold, None for anything else."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def send_next(form: Any, **seen: object) -> None:
+    """Let the form that comes back say what it was shown beside: the next press knows of it."""
+    form.data = form.data.copy()
+    for name, value in seen.items():
+        form.data[name] = str(value)
