@@ -23,6 +23,7 @@ from apps.incidents.models import (
     State,
     Visibility,
 )
+from apps.incidents.severity import IN_WORDS
 from apps.incidents.views.common import form_page, incident_or_404, render_form, see, send_next
 
 
@@ -134,7 +135,7 @@ def severity(request: PortalRequest, pk: int, kind: str) -> HttpResponse:
         request,
         "incidents/severity.html",
         form,
-        {"incident": incident, "row": row, "label": Kind(kind).label},
+        {"incident": incident, "row": row, "label": IN_WORDS[kind]},
     )
 
 
