@@ -15,6 +15,7 @@ from apps.customers.models import Customer
 from apps.telemetry import files, jobs, queries
 from apps.telemetry.models import Batch, Segment
 from tests.telemetry.test_ingest import ALWAYS, DATA, REAL, ingest, rows
+from tests.worker import environment
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -296,22 +297,13 @@ def test_queries(tmp_path):
 
 def test_standard_input(tmp_path):
     """Read a pipe through the real command."""
-    from django.db import connection
-
-    own = connection.settings_dict
-    url = f"postgresql:///{own['NAME']}?host={own['HOST']}&port={own['PORT']}&user={own['USER']}"
     done = subprocess.run(
         [sys.executable, "manage.py", "ingest", "-", "--json"],
         input=(REAL / "nginx_timed.log").read_bytes(),
         capture_output=True,
         check=False,
         cwd=Path(__file__).parents[2],
-        env=os.environ
-        | {
-            "DATABASE_URL": url,
-            "PORTAL_HOME": str(tmp_path),
-            "DJANGO_SETTINGS_MODULE": "portal.settings",
-        },
+        env=environment(PORTAL_HOME=str(tmp_path)),
     )
 
     assert done.returncode == 0, done.stderr
