@@ -33,6 +33,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "incident.publish": frozenset({Role.ADMIN, Role.LEAD}),
     "outreach.edit": frozenset({Role.ADMIN, Role.LIAISON, Role.ACCOUNT_MANAGER}),
     "outreach.approve": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON, Role.ACCOUNT_MANAGER}),
+    "tenet.edit": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON}),
+    "tenet.approve": frozenset({Role.ADMIN, Role.LEAD}),
     "guidance.edit": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON}),
     "settings": frozenset({Role.ADMIN}),
 }

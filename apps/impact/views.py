@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.access import PortalRequest, allowed
-from apps.impact import gap_actions, queries
+from apps.impact import actions, queries
 from apps.impact.models import Gap
 
 
@@ -35,8 +35,8 @@ def assign(request: PortalRequest, pk: int) -> HttpResponse:
     gap = get_object_or_404(Gap, pk=pk)
     owner = None if request.POST.get("to") == "nobody" else request.user
     try:
-        gap_actions.assign_gap(gap=gap, owner=owner, user=request.user, now=timezone.now())
-    except gap_actions.UnableToAssign as problem:
+        actions.assign_gap(gap=gap, owner=owner, user=request.user, now=timezone.now())
+    except actions.UnableToAssign as problem:
         messages.warning(request, str(problem))
     response = HttpResponseRedirect(reverse("impact:gaps"))
     response.status_code = 303

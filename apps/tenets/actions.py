@@ -17,7 +17,7 @@ from apps.catalog.models import Journey, Operation, Service
 from apps.tenets.models import Clause, ClauseKind, Dimension, Tenet, TenetVersion, VersionState
 
 #: Which permission it takes to write, and to approve what another wrote.
-WRITE, APPROVE = "incident.edit", "incident.publish"
+WRITE, APPROVE = "tenet.edit", "tenet.approve"
 
 
 class Refused(Exception):

@@ -112,7 +112,9 @@ class Clause(models.Model):
             models.UniqueConstraint("version", "position", name="clause_place"),
             models.CheckConstraint(
                 condition=models.Q(kind=ClauseKind.INVARIANT, target=None)
-                | models.Q(kind=ClauseKind.BUDGET, target__gte=0, target__lt=1),
+                | models.Q(
+                    kind=ClauseKind.BUDGET, target__isnull=False, target__gte=0, target__lt=1
+                ),
                 name="clause_target_fits_kind",
                 violation_error_message="A budget has a target below 1; an invariant has none.",
             ),

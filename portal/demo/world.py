@@ -1,14 +1,15 @@
 """The demo's people, customers and promises. Their names are made up; the traffic is real."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 from django.db import transaction
 
 from apps.accounts.models import Role, User
 from apps.catalog.models import Journey, JourneyStep, Operation, Service
 from apps.customers.models import Attribute, Contact, Customer, IdentificationRule, Kind
-from apps.tenets.models import Clause, Dimension, Tenet, TenetVersion
+from apps.tenets import actions as tenets
 
 PASSWORD = "a quiet night"  # noqa: S105  (a demo on loopback: everyone may know it)
 
@@ -119,28 +120,29 @@ def _promise(service: Service, journey: Journey, people: dict[str, User], *, now
             "0.999",
         ),
     ]:
-        tenet = Tenet.objects.create(
-            slug=f"orders-{kind}", name=f"Orders of {Kind(kind).label.lower()}", service=service, kind=kind,
-            owner=people["Ada"],
-        )  # fmt: skip
-        version = TenetVersion.objects.create(
+        tenet = tenets.create_tenet(
+            slug=f"orders-{kind}",
+            name=f"Orders of {Kind(kind).label.lower()}",
+            service=service,
+            kind=kind,
+            user=people["Ada"],
+            now=now,
+        )
+        version = tenets.draft_version(
             tenet=tenet,
-            number=1,
             promise=promise,
+            clauses=[
+                tenets.ClauseDraft(
+                    text="Of all attempts to place an order, the share that works at the first try",
+                    journey=journey,
+                    target=Decimal(target),
+                    min_events=5,
+                )
+            ],
             rationale="Who is told “try again” at the till often does not come back.",
-            review_by=date(now.year + (now.month > 6), 3 if now.month > 6 else 9, 30),
-            author=people["Ada"],
+            review_by=(now + timedelta(days=120)).date(),
+            user=people["Ada"],
+            now=now,
         )
-        Clause.objects.create(
-            version=version,
-            position=1,
-            dimension=Dimension.ERROR,
-            text="Of all attempts to place an order, the share that works at the first try",
-            journey=journey,
-            target=target,
-            min_events=5,
-        )
-        # A draft until its clauses stand; then active at once.
-        TenetVersion.objects.filter(pk=version.pk).update(
-            state="active", valid_from=now, approver=people["Ben"]
-        )
+        version = tenets.submit_version(version=version, user=people["Ada"], now=now)
+        tenets.activate(version=version, approver=people["Olga"], now=now)
