@@ -303,8 +303,9 @@ def build_chains(run: Runner, frame: Frame) -> None:
     run.table(
         "again",
         fill(
+            # A key that failed may have been tried again after the window's end: that joins too.
             "SELECT key FROM clean WHERE key IS NOT NULL AND ts < $end AND outcome <> 2"
-            " GROUP BY key HAVING count(*) > 1",
+            " GROUP BY key HAVING count(*) > 1 OR bool_or(outcome = 1)",
             end=frame.end_ms,
         ),
     )

@@ -69,6 +69,14 @@ def test_attempts_are_what_brute_force_finds(events, seen):
     assert by_class(result) == dict(expected)
 
 
+def test_a_key_tried_again_after_the_window_still_joins(tmp_path):
+    events = [event(0, actor=12, key=5, outcome=1), event(3600, actor=12, key=5)]
+
+    result = ask(tmp_path, events, as_of_ms=START + 62 * MINUTE)
+
+    assert by_class(result) == {(3, "retried"): 1}
+
+
 @settings(max_examples=10, deadline=None)
 @given(events=events_strategy, parts=st.integers(1, 5), seed=st.integers())
 def test_any_split_and_order_of_events_gives_the_same_answer(events, parts, seed):
