@@ -88,14 +88,12 @@ def impact(*, kills: int, seed: int, quick: bool) -> Iterator[DrillStep]:
 
 def _stock(plan: Plan) -> None:
     """Store a plan's traffic, and name its customers in our tables as the events number them."""
-    batch = None
+    root = Path(settings.EVENTS_DIR)
     for number, chunk in enumerate(simulate(plan)):
         if chunk.events.num_rows:
             batch_id = uuid4().hex
             order = np.arange(chunk.events.num_rows)
-            written = store.write(
-                chunk.events, order=order, batch_id=batch_id, root=Path(settings.EVENTS_DIR)
-            )
+            written = store.write(chunk.events, order=order, batch_id=batch_id, root=root)
             batch = Batch(
                 batch_id=batch_id,
                 source=f"simulated, seed {plan.seed}, part {number}",
@@ -106,7 +104,7 @@ def _stock(plan: Plan) -> None:
                 rejected=0,
                 created_at=timezone.now(),
             )
-            catalogue_rows(batch, written)
+            catalogue_rows(batch, written, root=root)
     for customer in build_world(plan).customers:
         Customer.objects.create(
             pk=customer.id,

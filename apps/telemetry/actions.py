@@ -126,13 +126,12 @@ def accept_events(
     order = np.concatenate([columns.lines for columns in found])
     written = store.write(pa.concat_tables(tables), order=order, batch_id=batch.batch_id, root=root)
     try:
-        catalogue_rows(batch, written)
-    except IntegrityError:  # the same delivery arrived twice at once
-        store.discard(written, root=root)
-        return _answer(Batch.objects.get(delivery=delivery), duplicate=True)
-    except BaseException:
-        store.discard(written, root=root)
-        raise
+        catalogue_rows(batch, written, root=root)
+    except IntegrityError:
+        known = Batch.objects.filter(delivery=delivery).first()
+        if known is None:
+            raise
+        return _answer(known, duplicate=True)  # the same delivery arrived twice at once
     return _answer(batch, duplicate=False)
 
 

@@ -72,7 +72,7 @@ def _deliver(request: HttpRequest) -> JsonResponse:
 
 def _length(request: HttpRequest) -> int:
     text = request.headers.get("Content-Length") or "0"
-    return int(text) if text.isdecimal() else 0
+    return int(text) if text.isdecimal() and len(text) < 20 else 0
 
 
 def _key(request: HttpRequest) -> tuple[ApiKey | None, JsonResponse]:
@@ -150,12 +150,13 @@ def _unauthorized(code: str, message: str, hint: str, more: str) -> JsonResponse
 
 
 def _later(trouble: Exception) -> JsonResponse:
+    # When the database was lost at its last word, the events may be stored all the same.
     disk = isinstance(trouble, OSError)
-    what = "the store cannot be written" if disk else "the database does not answer"
+    what = "the store cannot be written" if disk else "the database did not answer"
     answer = error(
         503,
         "unavailable",
-        f"Nothing was stored: {what}",
+        f"The events were not taken in for certain: {what}",
         "Send the same body again later; it is stored once however often it comes.",
     )
     answer["Retry-After"] = RETRY_AFTER

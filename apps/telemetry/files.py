@@ -226,8 +226,8 @@ class _Run:
                     if not chunk.length:
                         break
                     if waiting:
-                        self._commit(*waiting)
-                        waiting = None
+                        done, waiting = waiting, None
+                        self._commit(*done)
                     if chunk.tally.rows:
                         waiting = chunk, writer.submit(self._write, chunk)
                     self._progress(self._report)
@@ -383,14 +383,12 @@ class _Run:
             created_at=self._now,
         )
         try:
-            catalogue_rows(batch, written)
-        except IntegrityError:  # another run has stored this chunk meanwhile
-            store.discard(written, root=self._root)
-            report.already += chunk.tally.rows
+            catalogue_rows(batch, written, root=self._root)
+        except IntegrityError:
+            if chunk.after not in {one.chain_after for one in queries.stored_chunks(chunk.before)}:
+                raise
+            report.already += chunk.tally.rows  # another run has stored this chunk meanwhile
             return
-        except BaseException:
-            store.discard(written, root=self._root)
-            raise
         report.stored += chunk.tally.rows
         report.segments += len(written)
         report.tally.add(chunk.tally)
@@ -401,25 +399,34 @@ class _Run:
             store.discard(writing.result(), root=self._root)
 
 
-def catalogue_rows(batch: Batch, written: list[store.Written]) -> None:
-    """Name the files of a batch in the catalogue, all or none. Raise IntegrityError for a batch that is there."""
-    with transaction.atomic():
-        batch.save(force_insert=True)
-        Segment.objects.bulk_create(
-            [
-                Segment(
-                    batch=batch,
-                    path=one.path,
-                    min_ts=one.min_ts,
-                    max_ts=one.max_ts,
-                    rows=one.rows,
-                    bytes=one.bytes,
-                    sha256=one.sha256,
-                    service_id=one.service,
-                )
-                for one in written
-            ]
-        )
+def catalogue_rows(batch: Batch, written: list[store.Written], *, root: Path) -> None:
+    """Name the files of a batch in the catalogue, all or none.
+
+    Raise IntegrityError, after removing the files, for a batch that is there. After any other error
+    they stay: the database may have committed and the connection been lost before it could say so.
+    What the catalogue does not name, `jobs.sweep_orphans` removes.
+    """
+    try:
+        with transaction.atomic():
+            batch.save(force_insert=True)
+            Segment.objects.bulk_create(
+                [
+                    Segment(
+                        batch=batch,
+                        path=one.path,
+                        min_ts=one.min_ts,
+                        max_ts=one.max_ts,
+                        rows=one.rows,
+                        bytes=one.bytes,
+                        sha256=one.sha256,
+                        service_id=one.service,
+                    )
+                    for one in written
+                ]
+            )
+    except IntegrityError:
+        store.discard(written, root=root)
+        raise
 
 
 def tally_json(tally: Tally) -> dict[str, int | None]:

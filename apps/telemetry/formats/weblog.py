@@ -61,6 +61,8 @@ class WebLog:
         data = block.data if block.data.endswith(b"\n") else block.data + b"\n"
         if not data.isascii():
             data = data.decode("utf-8", "backslashreplace").encode()
+        if b"\r\n" in data:
+            data = data.replace(b"\r\n", b"\n")
         found, odd = self._by_shape(data, block, rejects, now_ms)
         if len(odd):
             lines = data.split(b"\n")
