@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -29,7 +28,7 @@ def check_environment(app_configs: Sequence[AppConfig] | None, **_: Any) -> list
     found: list[CheckMessage] = [
         Error(f"{name}: {reason}.", id="portal.E001") for name, reason in env.PROBLEMS
     ]
-    url = urlsplit(settings.PORTAL_URL)
+    url = env.address("PORTAL_URL", settings.PORTAL_URL)
     if url.scheme not in {"http", "https"} or not url.hostname:
         found.append(
             Error(

@@ -1,9 +1,10 @@
 """Read settings from the environment, typed; a secret may be given as NAME or as a file named by NAME_FILE."""
 
+import logging
 import os
 import secrets
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 #: What was wrong in the environment, as (setting, reason); reported by `manage.py check` as portal.E001.
 PROBLEMS: list[tuple[str, str]] = []
@@ -44,6 +45,26 @@ def integer(name: str, default: int, *, least: int = 0) -> int:
     return default
 
 
+def address(name: str, value: str) -> SplitResult:
+    """Return the parts of the address that the setting `name` has; one that is none has no parts."""
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018  (it is read, and refused, only when asked for)
+    except ValueError as error:
+        PROBLEMS.append((name, f"{value!r} is not an address: {error}"))
+        return urlsplit("")
+    return parts
+
+
+def level(name: str, default: str) -> str:
+    """Return a level of logging."""
+    value = text(name).strip().upper() or default
+    if value in logging.getLevelNamesMapping():
+        return value
+    PROBLEMS.append((name, f"{value!r} is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL"))
+    return default
+
+
 def words(name: str, default: str = "") -> list[str]:
     """Return a comma-separated list without blanks."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
@@ -80,24 +101,20 @@ def database(url: str) -> dict[str, object]:
 
     An empty or wrong address gives settings that cannot connect, and a note in PROBLEMS.
     """
-    parts = urlsplit(url)
+    told = len(PROBLEMS)
+    parts = address("DATABASE_URL", url)
     if parts.scheme not in {"postgresql", "postgres"}:
-        if url:
+        if url and len(PROBLEMS) == told:
             PROBLEMS.append(("DATABASE_URL", "must begin with postgresql://"))
         return {"ENGINE": "django.db.backends.postgresql", "NAME": "portal"}
     options = dict(parse_qsl(parts.query))
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-        PROBLEMS.append(("DATABASE_URL", "the port is not a number"))
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")) or "portal",
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": options.pop("host", "") or unquote(parts.hostname or ""),
-        "PORT": options.pop("port", "") or str(port or ""),
+        "PORT": options.pop("port", "") or str(parts.port or ""),
         "OPTIONS": dict(options),
     }
 

@@ -6,7 +6,6 @@ machine with its own PostgreSQL.
 
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from portal import env
 
@@ -29,7 +28,7 @@ PORTAL_ACTOR_KEY = env.kept_secret("PORTAL_ACTOR_KEY", PORTAL_HOME / "actor-key"
 
 DEBUG = False
 ALLOWED_HOSTS = env.words("PORTAL_ALLOWED_HOSTS") or [
-    urlsplit(PORTAL_URL).hostname or "localhost",
+    env.address("PORTAL_URL", PORTAL_URL).hostname or "localhost",
     *([] if PORTAL_PRODUCTION else ["localhost", "127.0.0.1", "[::1]"]),
 ]
 CSRF_TRUSTED_ORIGINS = [PORTAL_URL] if PORTAL_URL.startswith("https://") else []
@@ -160,7 +159,7 @@ CELERY_DB_REUSE_MAX = 100
 PORTAL_NUDGES = env.flag("PORTAL_NUDGES", default=True)
 
 # Mail
-_mail = urlsplit(env.text("EMAIL_URL", "smtp://127.0.0.1:1025"))
+_mail = env.address("EMAIL_URL", env.text("EMAIL_URL", "smtp://127.0.0.1:1025"))
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 EMAIL_HOST = _mail.hostname or "127.0.0.1"
 EMAIL_PORT = _mail.port or 25
@@ -235,6 +234,6 @@ LOGGING = {
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "plain", "stream": sys.stderr}
     },
-    "root": {"handlers": ["stderr"], "level": env.text("PORTAL_LOG_LEVEL", "WARNING").upper()},
-    "loggers": {"apps": {"level": env.text("PORTAL_LOG_LEVEL", "INFO").upper()}},
+    "root": {"handlers": ["stderr"], "level": env.level("PORTAL_LOG_LEVEL", "WARNING")},
+    "loggers": {"apps": {"level": env.level("PORTAL_LOG_LEVEL", "INFO")}},
 }

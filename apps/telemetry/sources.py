@@ -1,5 +1,6 @@
 """Bytes of an input: a file or standard input, gzip unpacked as a stream, and their running hash."""
 
+import os
 import sys
 import zlib
 from dataclasses import dataclass
@@ -32,7 +33,9 @@ class Source:
     """An open input that gives unpacked bytes. `-` is standard input."""
 
     def __init__(self, path: str) -> None:
-        self.name = "standard input" if path == "-" else path
+        # A name of the file system may be no text.
+        named = os.fsencode(path).decode(errors="backslashreplace")
+        self.name = "standard input" if path == "-" else named
         self.damage = Damage()
         self.size = 0  # packed bytes; 0 = not known
         self.done = 0  # packed bytes read
@@ -57,13 +60,14 @@ class Source:
         place = Path(path)
         if place.is_dir():
             raise UnreadableInput(
-                f"{path} is a directory", f"Name its files, for example: {path.rstrip('/')}/*.log"
+                f"{self.name} is a directory",
+                f"Name its files, for example: {self.name.rstrip('/')}/*.log",
             )
         try:
             file = place.open("rb")
             self.size = place.stat().st_size
         except OSError as error:
-            raise UnreadableInput(f"{path}: {error.strerror or error}") from error
+            raise UnreadableInput(f"{self.name}: {error.strerror or error}") from error
         return file
 
     def __enter__(self) -> Self:

@@ -29,17 +29,59 @@ AS_IT_IS = {"dbshell", "makemigrations", "migrate", "showmigrations", "sqlmigrat
 def main(argv: list[str]) -> int:
     """Run one command line and return its exit code."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+    open_closed_streams()
     try:
-        return _run(argv)
+        code = _run(argv)
+        sys.stdout.flush()
     except EmbeddedError as error:
-        print(f"manage.py: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+        return _refuse(str(error))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         # Whoever read our output has seen enough; the interpreter must not try to write the rest.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         return 141
+    except OSError as error:
+        _write_no_more()
+        return _refuse(
+            f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}."
+        )
+    except UnicodeEncodeError:
+        return _refuse("An argument or a setting is not text in UTF-8.")
+    except Exception as error:
+        if not _is_of_the_database(error):
+            raise
+        return _refuse(f"The database refused: {str(error).strip()}")
+    return code
+
+
+def open_closed_streams() -> None:
+    """Open what the caller has closed: the next file opened must not become our standard output."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(descriptor)
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def _refuse(message: str) -> int:
+    print(f"manage.py: {message}", file=sys.stderr)  # noqa: T201
+    return 1
+
+
+def _write_no_more() -> None:
+    """Keep the interpreter from writing at its end what could not be written before."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _is_of_the_database(error: Exception) -> bool:
+    """Tell whether the database is away or refused a value; a statement that is wrong is our fault."""
+    if "django.db" not in sys.modules:
+        return False
+    from django.db import DataError, InterfaceError, OperationalError  # noqa: PLC0415
+
+    return isinstance(error, DataError | InterfaceError | OperationalError)
 
 
 def _run(argv: list[str]) -> int:

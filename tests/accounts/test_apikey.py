@@ -32,6 +32,13 @@ def test_a_key_does_only_what_its_scope_says():
     assert ApiKey.objects.authenticate(token + "x", scope="ingest", now=NOW) is None
 
 
+@pytest.mark.parametrize("name", ["", "  ", "x" * 201, "two\nlines"])
+def test_a_key_has_a_name_that_a_list_can_show(name):
+    with pytest.raises(CommandError, match="1 to 200 characters"):
+        run("issue", name)
+    assert run("list") == ""
+
+
 def test_a_revoked_key_is_refused():
     token = run("issue", "edge")
     run("revoke", token[:8])

@@ -57,9 +57,24 @@ def test_parquet_has_the_form_of_a_segment(tmp_path):
         (["--out", "a", "--truth", "a"], "the same file"),
         (["--start", "yesterday"], "yesterday is not a day such as"),
         (["--weeks", "0"], "0 is not a number from 1 on"),
-        (["--seed", "-3"], "seed must be 0 or more"),
+        (["--seed", "-3"], "a whole number from 0"),
     ],
 )
 def test_wrong_options_get_a_clear_message(arguments, words):
     with pytest.raises(CommandError, match=words):
         write(*arguments)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--start", "9999-12-31"),
+        ("--start", "0001-01-01"),
+        ("--weeks", "100000000"),
+        ("--seed", "-1"),
+        ("--seed", "9" * 30),
+    ],
+)
+def test_numbers_that_no_plan_can_have_are_refused(wrong):
+    with pytest.raises(CommandError, match=wrong[0]):
+        write("--events", "10", *wrong)

@@ -1,6 +1,7 @@
 """manage.py: a database for the commands that need one, and quiet ends."""
 
 import ast
+import shlex
 import signal
 import subprocess
 import sys
@@ -81,3 +82,49 @@ def test_an_unfit_python_is_told_so():
     assert done.returncode == 1
     assert done.stderr.count("\n") == 2
     assert "Python 3.11 or newer" in done.stderr
+
+
+AWAY = {"DATABASE_URL": "postgresql://nobody:x@127.0.0.1:1/x"}
+
+
+@pytest.mark.parametrize("line", ["impact --all", "apikey list", "apikey issue 'edge nginx'"])
+def test_a_database_that_is_away_is_told_in_a_line(home, line):
+    process = start(home, "manage.py", *shlex.split(line), **AWAY)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err.startswith("manage.py: The database refused: connection failed")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "said"),
+    [
+        (">&-", 0, ""),
+        ("<&-", 0, ""),
+        ("2>&-", 0, ""),
+        (">/dev/full", 1, "manage.py: No space left on device."),
+    ],
+)
+def test_streams_that_are_closed_or_full(home, redirection, code, said):
+    """The names of the commands are written to standard output."""
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" manage.py help --commands {redirection}', sys.executable],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment(home),
+    )
+    assert (done.returncode, done.stderr.strip()) == (code, said)
+
+
+def test_an_argument_that_is_no_text(home):
+    process = start(
+        home,
+        "manage.py",
+        *["impact", "--from", "2026-01-01", "--to", "2026-01-02", "--service"],
+        b"\xff",
+    )
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in err) == (1, False)
+    assert "not text in UTF-8" in err

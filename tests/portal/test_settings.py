@@ -62,6 +62,14 @@ def test_production_settings_pass_every_check(tmp_path):
             "(portal.E001) PORTAL_SECRET_KEY_FILE: cannot read /nowhere",
         ),
         ({"PORTAL_URL": "status"}, "(portal.E002)"),
+        ({"PORTAL_URL": "http://[x"}, "(portal.E001) PORTAL_URL: 'http://[x' is not an address"),
+        (
+            {"EMAIL_URL": "smtp://h:abc"},
+            "(portal.E001) EMAIL_URL: 'smtp://h:abc' is not an address",
+        ),
+        ({"DATABASE_URL": "postgresql://u@h:x/n"}, "(portal.E001) DATABASE_URL: "),
+        ({"DATABASE_URL": "postgresql://u@[::1/n"}, "(portal.E001) DATABASE_URL: "),
+        ({"PORTAL_LOG_LEVEL": "loud"}, "(portal.E001) PORTAL_LOG_LEVEL: 'LOUD' is not one of"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path, variables, said):

@@ -308,3 +308,21 @@ def test_standard_input(tmp_path):
 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["stored"] == 862
+
+
+def test_the_same_lines_with_carriage_returns_are_the_same_requests(tmp_path, capsys):
+    path = tmp_path / "windows.log"
+    path.write_bytes((REAL / "nginx_timed.log").read_bytes().replace(b"\n", b"\r\n"))
+
+    ingest(REAL / "nginx_timed.log", path, capsys=capsys)
+
+    assert rows("count(*), count(DISTINCT request)") == [(1724, 862)]
+
+
+def test_a_file_whose_name_is_no_text(tmp_path, capsys):
+    path = tmp_path / os.fsdecode(b"na\xffme.log")
+    path.write_text(log(0, 5))
+
+    [report] = ingest(path, capsys=capsys)
+
+    assert (report["stored"], report["source"][-12:]) == (5, "na\\xffme.log"[-12:])

@@ -42,6 +42,8 @@ class FiguresCommand(BaseCommand):
     def handle(self, *, names: list[str], **options: Any) -> None:
         """Print the list, or run and print; raise CommandError when a row is not ok."""
         entries = self.registry.entries()
+        if not 0 <= options["seed"] < 2**63:
+            raise CommandError("--seed is a whole number from 0 to 2⁶³ − 1.")
         if options["all"]:
             names = list(entries)
         if not names:

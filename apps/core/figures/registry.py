@@ -42,9 +42,12 @@ class Option:
         if self.type is bool or not isinstance(given, str):
             return given
         try:
-            return self.type(given)
+            value = self.type(given)
         except (ValueError, ArithmeticError) as error:
             raise BadOptionError(f"{self.flag} {given}: {error}") from error
+        if self.type is int and value < 1:
+            raise BadOptionError(f"{self.flag} {given}: must be 1 or more")
+        return value
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from django.utils import timezone
 
 from apps.accounts.models import ApiKey, Scope
 
+LONGEST = 200  # characters of a name
+
 
 class Command(BaseCommand):
     """`manage.py apikey issue NAME`, `list`, `revoke PREFIX`."""
@@ -33,9 +35,10 @@ class Command(BaseCommand):
         {"issue": self._issue, "list": self._list, "revoke": self._revoke}[options["verb"]](options)
 
     def _issue(self, options: dict[str, Any]) -> None:
-        _, token = ApiKey.objects.issue(
-            name=options["name"], scopes=options["scope"] or [Scope.INGEST]
-        )
+        name = options["name"].strip()
+        if not 0 < len(name) <= LONGEST or not name.isprintable():
+            raise CommandError(f"A key's name has 1 to {LONGEST} characters, in one line.")
+        _, token = ApiKey.objects.issue(name=name, scopes=options["scope"] or [Scope.INGEST])
         self.stdout.write(token)
 
     def _list(self, _: dict[str, Any]) -> None:

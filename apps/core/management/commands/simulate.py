@@ -18,6 +18,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from apps.analytics.events import EVENT_SCHEMA
 from apps.analytics.simulate import FAULTS, Plan, build_world, simulate, to_ndjson
 
+MOST_WEEKS = 520  # ten years
+
 
 class Sink(Protocol):
     """What takes bytes."""
@@ -38,7 +40,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--events", type=_count, default=100_000, help="about how many (default 100000)"
         )
-        parser.add_argument("--seed", type=int, default=1, help="seed of the dice (default 1)")
+        parser.add_argument("--seed", type=_seed, default=1, help="seed of the dice (default 1)")
         parser.add_argument(
             "--fault",
             default="partial",
@@ -47,7 +49,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--weeks",
-            type=_count,
+            type=_weeks,
             default=5,
             help="weeks in all; the last holds the fault (default 5)",
         )
@@ -198,9 +200,24 @@ def _count(text: str) -> int:
     return number
 
 
+def _weeks(text: str) -> int:
+    number = _count(text)
+    if number > MOST_WEEKS:
+        raise ArgumentTypeError(f"{text} weeks are too many; {MOST_WEEKS} is the most")
+    return number
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or not text.isascii() or int(text) >= 2**63:
+        raise ArgumentTypeError(f"{text} is not a whole number from 0 to 2⁶³ − 1")
+    return int(text)
+
+
 def _day(text: str) -> datetime:
     try:
         day = date.fromisoformat(text)
     except ValueError:
         raise ArgumentTypeError(f"{text} is not a day such as 2026-01-05") from None
+    if not 1971 <= day.year <= 2200:
+        raise ArgumentTypeError(f"{text} is not a day between 1971 and 2200")
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
