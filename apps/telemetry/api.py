@@ -53,6 +53,14 @@ def _deliver(request: HttpRequest) -> JsonResponse:
             f"Content-Type {kind or '(none)'} is not taken here",
             "Send application/x-ndjson (one JSON object in each line) or application/json (an array).",
         )
+    if "Transfer-Encoding" in request.headers:
+        # The server does not tell us when such a body was cut off; half of it could be stored.
+        return error(
+            411,
+            "length_required",
+            "The body comes in chunks, without its length",
+            "Send Content-Length; with curl, --data-binary @FILE does.",
+        )
     if _length(request) > settings.PORTAL_MAX_BODY:
         return _too_large()
     key, refusal = _key(request)
@@ -72,7 +80,7 @@ def _deliver(request: HttpRequest) -> JsonResponse:
 
 def _length(request: HttpRequest) -> int:
     text = request.headers.get("Content-Length") or "0"
-    return int(text) if text.isdecimal() and len(text) < 20 else 0
+    return int(text[:20]) if text.isdecimal() else 0
 
 
 def _key(request: HttpRequest) -> tuple[ApiKey | None, JsonResponse]:
@@ -91,15 +99,15 @@ def _key(request: HttpRequest) -> tuple[ApiKey | None, JsonResponse]:
 
 
 def _body(request: HttpRequest) -> bytes:
-    """Return the unpacked body. Raise BadDelivery when it is too large or no gzip."""
+    """Return the unpacked body. Raise BadDelivery when it is too large, cut off or no gzip."""
     try:
         body = request.read(settings.PORTAL_MAX_BODY + 1)
     except UnreadablePostError as gone:
-        raise actions.BadDelivery(
-            "cut_off", "The body ended before its end", "Send it again."
-        ) from gone
+        raise _cut_off() from gone
     if len(body) > settings.PORTAL_MAX_BODY:
         raise actions.TooLarge(*_too_large_words())
+    if len(body) < _length(request):
+        raise _cut_off()  # half of it would be stored, and then again as a part of the whole
     packing = request.headers.get("Content-Encoding", "identity").lower().strip()
     if packing in {"identity", ""}:
         return body
@@ -110,6 +118,12 @@ def _body(request: HttpRequest) -> bytes:
             "Send gzip or plain.",
         )
     return _unzipped(body)
+
+
+def _cut_off() -> actions.BadDelivery:
+    return actions.BadDelivery(
+        "cut_off", "The body ended before its end; nothing was stored", "Send it again."
+    )
 
 
 def _unzipped(body: bytes) -> bytes:

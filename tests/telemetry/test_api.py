@@ -1,8 +1,10 @@
 """`POST /api/v1/events`."""
 
 import gzip
+import io
 import json
 
+import pyarrow as pa
 import pytest
 from django.db import OperationalError, connection
 
@@ -121,6 +123,9 @@ def test_array_and_gzip(send):
         (b"3", "application/json", {}, 400),
         (b'[1, "a", null]', "application/json", {}, 422),
         (b"[" + b"{}," * 200_001 + b"{}]", "application/json", {}, 413),
+        (b"[" + b"[]," * 1_500_000 + b"[]]", "application/json", {}, 413),
+        (lines(EVENT), NDJSON, {"Transfer-Encoding": "chunked"}, 411),
+        (lines(EVENT), NDJSON, {"Content-Length": "9" * 5000}, 413),
         (b'{"ts": 1e300, "status": 200}\n', NDJSON, {}, 422),
         (lines({"ts": 10**30, "status": 200}), NDJSON, {}, 422),
         (lines({"ts": -1, "status": 200}), NDJSON, {}, 422),
@@ -247,3 +252,32 @@ def test_rules_name_the_customer(send):
     ]
     actors = [a for (a,) in rows("actor")]
     assert len(set(actors)) == 3  # one end user, seen at Acme, at Globex and at nobody's
+
+
+def test_names_without_end_cost_no_memory(send):
+    """A table of lines times names would have 400 million cells."""
+    body = b"".join(
+        b'{"ts":"2026-11-22T22:00:00Z","status":200,"f%d":1}\n' % number for number in range(20_000)
+    )
+    before = pa.total_allocated_bytes()
+    pool = pa.default_memory_pool()
+
+    answer = send(body)
+
+    assert answer.json()["accepted"] == 20_000
+    assert pool.max_memory() - before < 500 << 20
+
+
+def test_a_body_that_was_cut_at_a_line_end_is_not_half_stored(client):
+    _, token = ApiKey.objects.issue(name="shop", scopes=[Scope.INGEST])
+
+    answer = client.post(
+        URL,
+        lines(EVENT, EVENT),
+        content_type=NDJSON,
+        headers={"Authorization": f"Bearer {token}"},
+        **{"wsgi.input": io.BytesIO(lines(EVENT))},  # the connection broke after the first line
+    )
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "cut_off")
+    assert not Batch.objects.exists()

@@ -4,6 +4,7 @@ Two readers with one meaning. Arrow's reads a block at once and is used when eve
 whose fields keep their types; the patient one reads line by line and knows what is wrong with which.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,15 +22,26 @@ SAFE_DEPTH = (
     500  # Arrow infers nested types recursively and overflows the stack some way above 1,000
 )
 READ_BLOCK = 1 << 20
+MOST_CELLS = 10_000_000
+"""Lines times names of a block for the quick reader, which makes a column of every name that occurs."""
+HEAD = (
+    64 * 1024
+)  # bytes of a block whose names stand for all of it, unless the sender is not trusted
+
+_NAME = re.compile(rb'[{,]\s*"((?:[^"\\]|\\.)*)"\s*:')
 
 
 class JsonLines:
-    """Parser of NDJSON. Keeps what it learned about the fields from block to block."""
+    """Parser of NDJSON. Keeps what it learned about the fields from block to block.
+
+    `wary`: look at the names of every line before memory is spent on them (files of our own repeat theirs).
+    """
 
     name = "ndjson"
 
-    def __init__(self, names: FieldNames) -> None:
+    def __init__(self, names: FieldNames, *, wary: bool = False) -> None:
         self._names = names
+        self._wary = wary
         self._types: dict[str, pa.DataType] = {}
 
     def parse(self, block: Block, *, rejects: Rejects, now_ms: int) -> list[Columns]:
@@ -64,6 +76,9 @@ class JsonLines:
         count = block.line_count
         opened = np.count_nonzero(raw == ord("{")) + np.count_nonzero(raw == ord("["))
         if opened - count > SAFE_DEPTH or not _is_utf8(data):
+            return None
+        seen = set(_NAME.findall(data if self._wary else data[:HEAD]))
+        if len(seen) * count > MOST_CELLS:
             return None
         self._learn(data)
         table = self._read(data)
