@@ -10,7 +10,7 @@ from apps.accounts.models import User
 from apps.customers.models import Customer, Kind
 from apps.guidance.models import Advice
 from apps.impact.models import CustomerImpact
-from apps.incidents.models import Incident, Update
+from apps.incidents.models import Incident, State, Update
 from apps.outreach.content import clock, one_line, span
 from apps.outreach.models import Purpose
 
@@ -95,7 +95,9 @@ def _advice(facts: Facts) -> list[str]:
             " each client a different time."
         )
     parts = [_heading("What you can do now"), what_to_do]
-    if facts.customer.kind == Kind.BUSINESS and advice.tell_your_customers.strip():
+    # Its words are of something that fails right now.
+    fails = facts.incident.ended_at is None and facts.incident.state != State.MONITORING
+    if fails and facts.customer.kind == Kind.BUSINESS and advice.tell_your_customers.strip():
         quoted = "\n".join(f"> {line}" for line in advice.tell_your_customers.strip().splitlines())
         parts += [_heading("What you can tell your customers"), quoted]
     return parts

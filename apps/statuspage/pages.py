@@ -180,6 +180,8 @@ def _for_you(facts: Facts, incidents: list[Incident], reader: Reader) -> dict[st
         "now": now,
         "before": before,
         "advice": facts.advices.about("5xx", reader.kind) if harmed else None,
+        # Its words are of something that fails right now.
+        "still_fails": any(row["incident"].state != State.MONITORING for row in now),
     }
 
 
