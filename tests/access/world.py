@@ -1,0 +1,143 @@
+"""Two customers with everything that can belong to one, and a person for every role."""
+
+from dataclasses import dataclass
+
+from django.db import connection
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from apps.accounts.models import Role, User
+from apps.customers.models import Customer, Kind
+from apps.guidance import actions as guidance
+from apps.impact.models import Gap
+from apps.incidents.models import Severity
+from apps.outreach.models import Delivery, Outreach
+from apps.statuspage.models import CustomerReport
+from apps.tenets import actions as tenets
+from apps.tenets.models import Clause, Dimension
+from tests.factories import NOW, make_contact, make_customer, make_service, make_user
+from tests.incidents.world import drafted
+from tests.outreach.world import World as Told
+from tests.outreach.world import make_world
+
+#: The roles in the order of the table; None has not signed in.
+PEOPLE = ("nobody", "Bob", "Charlie", "Amy", "Max", "Vic", "Ben", "Alice", "Ada")
+
+
+@dataclass
+class World:
+    told: Told
+    people: dict[str, User | None]
+    names: dict[str, object]  # what stands in the addresses of Acme's things
+    acme: Customer
+    globex: Customer
+    outreach: Outreach
+    delivery: Delivery
+
+
+def make_access_world() -> World:
+    told = make_world()
+    bob = make_user("Bob", role=Role.CUSTOMER)
+    charlie = make_user("Charlie", role=Role.CUSTOMER)
+    max_ = make_user("Max", role=Role.ACCOUNT_MANAGER)
+    people = {
+        "nobody": None,
+        "Bob": bob,
+        "Charlie": charlie,
+        "Amy": told.amy,
+        "Max": max_,
+        "Vic": make_user("Vic", role=Role.VIEWER),
+        "Ben": told.liaison,
+        "Alice": told.alice,
+        "Ada": make_user("Ada", role=Role.ADMIN),
+    }
+    told.bob.user = bob
+    told.bob.save()
+    globex = make_customer("Globex", account_manager=max_)
+    make_contact(globex, "Charlie", user=charlie)
+    outreach = told.approved()
+    incident = told.incident
+    service = make_service("Shop")
+    incident.services.set([service])
+    update = drafted(incident, told.alice)
+    Severity.objects.create(
+        incident=incident, kind=Kind.BUSINESS, level=2, reason="60 of 480 failed"
+    )
+    gap = Gap.objects.create(
+        code="no_actor",
+        question="How many people were hit?",
+        why="The log names nobody.",
+        first_snapshot=told.snapshot,
+        latest_snapshot=told.snapshot,
+        opened_at=NOW,
+    )
+    report = CustomerReport.objects.create(
+        customer=told.acme, by=bob, text="It fails for us too.", created_at=NOW
+    )
+    tenet = tenets.create_tenet(
+        slug="orders", name="Orders", service=service, kind=Kind.BUSINESS, user=told.alice, now=NOW
+    )
+    version = tenet.versions.create(number=1, promise="Orders go through.", author=told.alice)
+    Clause.objects.create(
+        version=version,
+        position=1,
+        dimension=Dimension.ERROR,
+        text="Orders that work",
+        target="0.999",
+    )
+    guidance.save_advice(
+        by=told.alice,
+        now=NOW,
+        code="502",
+        kind="",
+        title="We failed",
+        what_happened="A server of ours did not answer.",
+        what_to_do="Try again in a minute.",
+        tell_your_customers="",
+        retry_from_s=30,
+        retry_to_s=90,
+    )
+    delivery = outreach.deliveries.get()
+    names = {
+        "incident": incident.pk,
+        "reference": incident.reference,
+        "update": update.pk,
+        "outreach": outreach.pk,
+        "delivery": delivery.pk,
+        "acme": told.acme.pk,
+        "slug": told.acme.slug,
+        "tenet": tenet.slug,
+        "gap": gap.pk,
+        "report": report.pk,
+    }
+    return World(told, people, names, told.acme, globex, outreach, delivery)
+
+
+def routes() -> set[str]:
+    """Return every route of the URLconf."""
+
+    def walk(patterns, prefix):
+        for one in patterns:
+            route = prefix + str(one.pattern)
+            if isinstance(one, URLResolver):
+                yield from walk(one.url_patterns, route)
+            else:
+                assert isinstance(one, URLPattern)
+                yield route
+
+    return set(walk(get_resolver().url_patterns, ""))
+
+
+#: A sign-in writes these; that is not what a page may not do.
+NOT_WATCHED = {"django_session", "django_migrations"}
+
+
+def contents() -> dict[str, str]:
+    """Return a checksum for the rows of every table."""
+    tables = sorted(set(connection.introspection.table_names()) - NOT_WATCHED)
+    with connection.cursor() as cursor:
+        parts = [
+            f"SELECT '{t}', md5(coalesce(string_agg(r::text, '' ORDER BY r::text), '')) FROM \"{t}\" r"  # noqa: S608
+            for t in tables
+        ]
+        cursor.execute(" UNION ALL ".join(parts))
+        return dict(cursor.fetchall())
