@@ -285,10 +285,10 @@ def _editor(
     outreach: Outreach, recipients: Sequence[Contact], form: EditForm | None
 ) -> dict[str, Any]:
     """Return what the editor shows: the words as stored, or as typed when they were refused."""
-    chosen = {one.pk for one in recipients}
+    chosen = {str(one.pk) for one in recipients}
     typed = form.data if form else None
     if isinstance(typed, QueryDict):
-        chosen = {int(pk) for pk in typed.getlist("recipients") if pk.isdecimal()}
+        chosen = set(typed.getlist("recipients"))
     snapshot = queries.latest_snapshot(outreach.incident)
     return {
         "editable": True,
@@ -298,7 +298,8 @@ def _editor(
         "subject": typed.get("subject", "") if typed else outreach.subject,
         "text": typed.get("text", "") if typed else outreach.text,
         "contacts": [
-            (one, one.pk in chosen) for one in outreach.customer.contacts.order_by("name", "pk")
+            (one, str(one.pk) in chosen)
+            for one in outreach.customer.contacts.order_by("name", "pk")
         ],
         "snapshot_now": snapshot.values_list("pk", flat=True).first(),
         "latest_mail": queries.latest_mail_to(outreach.customer),

@@ -1,0 +1,76 @@
+"""Whatever is typed into any form of the console: an answer in words, never a 500."""
+
+import pytest
+from django.db import transaction
+from django.test import Client
+
+from tests.access.pages import Page
+from tests.access.test_table import rows_of
+from tests.access.world import make_access_world
+
+pytestmark = pytest.mark.django_db
+
+GARBAGE: list[object] = [
+    "\0",
+    "x" * 100_000,
+    "-1",
+    "9" * 30,
+    "9" * 5_000,
+    "²",
+    "1e400",
+    "2026-02-30T99:99",
+    "0001-01-01T00:00",
+    "9999-12-31T23:59",
+    "<script>alert(1)</script>\"'",
+    ["1", "\0", "x", "9" * 5_000],
+]
+
+
+@pytest.fixture
+def world():
+    return make_access_world()
+
+
+def forms(client: Client, world) -> dict[tuple[str, tuple[str, ...]], dict[str, object]]:
+    """Return every form of every page that this client may open: (address, names) -> values."""
+    found = {}
+    for path, _ in rows_of("GET"):
+        address = path.format(**world.names)
+        answer = client.get(address)
+        if answer.status_code != 200 or "text/html" not in answer["Content-Type"]:
+            continue
+        for form in Page(answer.text).forms:
+            if form.method == "post" and "sign-" not in form.action:
+                found[(form.action or address, tuple(form.fields))] = dict(form.fields)
+    return found
+
+
+@pytest.mark.parametrize("who", ["Ada", "Bob"])
+def test_garbage_in_any_field_is_refused_or_taken_but_breaks_nothing(world, who):
+    client = Client(raise_request_exception=False)
+    client.force_login(world.people[who])
+    found = forms(client, world)
+    assert found
+    for (address, names), fields in found.items():
+        for name in names:
+            for value in GARBAGE:
+                with transaction.atomic():
+                    answer = client.post(
+                        address, {**fields, name: value}, headers={"Sec-Fetch-Site": "same-origin"}
+                    )
+                    transaction.set_rollback(True)
+                assert answer.status_code < 500, (address, name, str(value)[:60])
+
+
+@pytest.mark.parametrize("value", GARBAGE, ids=range(len(GARBAGE)))
+def test_garbage_in_any_address_and_query(world, value):
+    client = Client(raise_request_exception=False)
+    client.force_login(world.people["Ada"])
+    word = str(value)[:3_000]
+    for path, _ in rows_of("GET"):
+        address = path.format(**world.names)
+        names = ("q", "page", "tab", "kind", "manager", "from", "to", "show", "state", "next", "v")
+        answer = client.get(address, dict.fromkeys(names, word))
+        assert answer.status_code < 500, address
+        answer = client.get(path.format(**dict.fromkeys(world.names, "9" * 18)))
+        assert answer.status_code < 500, path

@@ -1,0 +1,226 @@
+"""Every address, every role, GET and POST: what stands here, and nothing else.
+
+Bob is a customer of Acme and Charlie of Globex; Amy looks after Acme and Max after Globex; Vic views, Ben is a
+liaison, Alice leads, Ada is an admin. `in` = asked to sign in. Whatever can belong to a customer belongs to Acme.
+"""
+
+import re
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.urls import resolve, reverse
+
+from tests.access.world import PEOPLE, World, contents, make_access_world, routes
+
+pytestmark = pytest.mark.django_db
+
+#: address, then the answers to nobody · Bob · Charlie · Amy · Max · Vic · Ben · Alice · Ada
+TABLE = """
+GET  /healthz                                                    200  200  200  200  200  200  200  200  200
+GET  /sign-in/                                                   200  302  302  302  302  302  302  302  302
+GET  /sign-out/                                                   in  405  405  405  405  405  405  405  405
+GET  /api/v1/events                                              405  405  405  405  405  405  405  405  405
+GET  /errors/                                                    400  400  400  400  400  400  400  400  400
+GET  /errors/502                                                 200  200  200  200  200  200  200  200  200
+GET  /                                                           200  200  200  200  200  200  200  200  200
+GET  /i/{reference}                                              404  404  404  404  404  404  404  404  404
+GET  /for/                                                        in  200  200  200  200  200  200  200  200
+GET  /for/{acme}/                                                 in  303  404  303  404  303  303  303  303
+GET  /leave/                                                      in  405  405  405  405  405  405  405  405
+GET  /reports/                                                    in  200  200  403  403  403  403  403  403
+GET  /reports/thanks/                                             in  200  200  200  200  200  200  200  200
+GET  /console/reports/                                            in  403  403  200  200  200  200  200  200
+GET  /console/                                                    in  403  403  200  200  200  200  200  200
+GET  /console/style/                                              in  403  403  200  200  200  200  200  200
+GET  /console/incidents/                                          in  403  403  200  200  200  200  200  200
+GET  /console/incidents/declare/                                  in  403  403  403  403  403  200  200  200
+GET  /console/incidents/{incident}/                               in  403  403  200  200  200  200  200  200
+GET  /console/incidents/{incident}/customers/                     in  403  403  200  200  200  200  200  200
+GET  /console/incidents/{incident}/timeline/                      in  403  403  200  200  200  200  200  200
+GET  /console/incidents/{incident}/edit/                          in  403  403  403  403  403  200  200  200
+GET  /console/incidents/{incident}/state/                         in  403  403  403  403  403  200  200  200
+GET  /console/incidents/{incident}/severity/business/             in  403  403  403  403  403  200  200  200
+GET  /console/incidents/{incident}/impact/                        in  403  403  403  403  403  405  405  405
+GET  /console/incidents/{incident}/update/                        in  403  403  403  403  403  200  200  200
+GET  /console/incidents/{incident}/publish/                       in  403  403  403  403  403  403  200  200
+GET  /console/incidents/{incident}/discard/                       in  403  403  403  403  403  405  405  405
+GET  /console/incidents/{incident}/resolve/                       in  403  403  403  403  403  403  200  200
+GET  /console/customers/                                          in  403  403  200  200  200  200  200  200
+GET  /console/customers/{slug}/                                   in  403  403  200  404  200  200  200  200
+GET  /console/tenets/                                             in  403  403  200  200  200  200  200  200
+GET  /console/tenets/new/                                         in  403  403  403  403  403  200  200  200
+GET  /console/tenets/{tenet}/                                     in  403  403  200  200  200  200  200  200
+GET  /console/tenets/{tenet}/write/                               in  403  403  403  403  403  200  200  200
+GET  /console/tenets/{tenet}/1/                                   in  403  403  405  405  405  405  405  405
+GET  /console/outreach/                                           in  403  403  200  200  200  200  200  200
+GET  /console/outreach/{outreach}/                                in  403  403  200  404  200  200  200  200
+GET  /console/outreach/{outreach}/preview/                        in  403  403  200  404  200  200  200  200
+GET  /console/outreach/{outreach}/edit/                           in  405  405  405  405  405  405  405  405
+GET  /console/outreach/{outreach}/write-anew/                     in  405  405  405  405  405  405  405  405
+GET  /console/outreach/{outreach}/submit/                         in  405  405  405  405  405  405  405  405
+GET  /console/outreach/{outreach}/approve/                        in  405  405  405  405  405  405  405  405
+GET  /console/outreach/{outreach}/send-back/                      in  405  405  405  405  405  405  405  405
+GET  /console/outreach/{outreach}/pause/                          in  405  405  405  405  405  405  405  405
+GET  /console/outreach/{outreach}/resume/                         in  405  405  405  405  405  405  405  405
+GET  /console/outreach/{outreach}/withdraw/                       in  405  405  405  405  405  405  405  405
+GET  /console/outreach/{outreach}/close/                          in  405  405  405  405  405  405  405  405
+GET  /console/outreach/{outreach}/deliveries/{delivery}/settle/   in  405  405  405  405  405  405  405  405
+GET  /console/guidance/                                           in  403  403  200  200  200  200  200  200
+GET  /console/guidance/new/                                       in  403  403  403  403  403  200  200  200
+GET  /console/guidance/502/anyone/                                in  403  403  200  200  200  200  200  200
+GET  /console/gaps/                                               in  403  403  200  200  200  200  200  200
+GET  /console/gaps/{gap}/assign/                                  in  403  403  403  403  403  405  405  405
+POST /healthz                                                    200  200  200  200  200  200  200  200  200
+POST /sign-in/                                                   200  302  302  302  302  302  302  302  302
+POST /sign-out/                                                   in  302  302  302  302  302  302  302  302
+POST /api/v1/events                                              415  415  415  415  415  415  415  415  415
+POST /errors/                                                    405  405  405  405  405  405  405  405  405
+POST /errors/502                                                 405  405  405  405  405  405  405  405  405
+POST /                                                           405  405  405  405  405  405  405  405  405
+POST /i/{reference}                                              405  405  405  405  405  405  405  405  405
+POST /for/                                                        in  405  405  405  405  405  405  405  405
+POST /for/{acme}/                                                 in  405  405  405  405  405  405  405  405
+POST /leave/                                                      in  303  303  303  303  303  303  303  303
+POST /reports/                                                    in  422  422  403  403  403  403  403  403
+POST /reports/thanks/                                             in  405  405  405  405  405  405  405  405
+POST /console/reports/                                            in  403  403  404  404  404  404  404  404
+POST /console/                                                    in  405  405  405  405  405  405  405  405
+POST /console/style/                                              in  403  403  405  405  405  405  405  405
+POST /console/incidents/                                          in  403  403  405  405  405  405  405  405
+POST /console/incidents/declare/                                  in  403  403  403  403  403  200  200  200
+POST /console/incidents/{incident}/                               in  403  403  405  405  405  405  405  405
+POST /console/incidents/{incident}/customers/                     in  403  403  405  405  405  405  405  405
+POST /console/incidents/{incident}/timeline/                      in  403  403  405  405  405  405  405  405
+POST /console/incidents/{incident}/edit/                          in  403  403  403  403  403  200  200  200
+POST /console/incidents/{incident}/state/                         in  403  403  403  403  403  200  200  200
+POST /console/incidents/{incident}/severity/business/             in  403  403  403  403  403  200  200  200
+POST /console/incidents/{incident}/impact/                        in  403  403  403  403  403  303  303  303
+POST /console/incidents/{incident}/update/                        in  403  403  403  403  403  422  422  422
+POST /console/incidents/{incident}/publish/                       in  403  403  403  403  403  403  409  409
+POST /console/incidents/{incident}/discard/                       in  403  403  403  403  403  303  303  303
+POST /console/incidents/{incident}/resolve/                       in  403  403  403  403  403  403  422  422
+POST /console/customers/                                          in  405  405  405  405  405  405  405  405
+POST /console/customers/{slug}/                                   in  405  405  405  405  405  405  405  405
+POST /console/tenets/                                             in  403  403  405  405  405  405  405  405
+POST /console/tenets/new/                                         in  403  403  403  403  403  200  200  200
+POST /console/tenets/{tenet}/                                     in  403  403  405  405  405  405  405  405
+POST /console/tenets/{tenet}/write/                               in  403  403  403  403  403  422  422  422
+POST /console/tenets/{tenet}/1/                                   in  403  403  303  303  303  303  303  303
+POST /console/outreach/                                           in  405  405  405  405  405  405  405  405
+POST /console/outreach/{outreach}/                                in  405  405  405  405  405  405  405  405
+POST /console/outreach/{outreach}/preview/                        in  405  405  405  405  405  405  405  405
+POST /console/outreach/{outreach}/edit/                           in  403  403  422  404  403  422  403  422
+POST /console/outreach/{outreach}/write-anew/                     in  403  403  303  404  403  303  403  303
+POST /console/outreach/{outreach}/submit/                         in  403  403  422  404  403  422  403  422
+POST /console/outreach/{outreach}/approve/                        in  403  403  422  404  403  422  422  422
+POST /console/outreach/{outreach}/send-back/                      in  403  403  422  404  403  422  422  422
+POST /console/outreach/{outreach}/pause/                          in  403  403  303  404  403  303  403  303
+POST /console/outreach/{outreach}/resume/                         in  403  403  422  404  403  422  403  422
+POST /console/outreach/{outreach}/withdraw/                       in  403  403  303  404  403  303  403  303
+POST /console/outreach/{outreach}/close/                          in  403  403  422  404  403  422  403  422
+POST /console/outreach/{outreach}/deliveries/{delivery}/settle/   in  403  403  422  404  403  422  403  422
+POST /console/guidance/                                           in  403  403  405  405  405  405  405  405
+POST /console/guidance/new/                                       in  403  403  403  403  403  200  200  200
+POST /console/guidance/502/anyone/                                in  403  403  403  403  403  200  200  200
+POST /console/gaps/                                               in  403  403  405  405  405  405  405  405
+POST /console/gaps/{gap}/assign/                                  in  403  403  403  403  403  303  303  303
+"""
+
+ROWS = [line.split() for line in TABLE.strip().splitlines() if not line.startswith("#")]
+#: The only addresses that answer somebody who has not signed in.
+PUBLIC = {
+    "", "healthz", "sign-in/", "api/v1/events", "errors/", "errors/<str:code>", "i/<str:reference>"
+}  # fmt: skip
+
+
+@pytest.fixture
+def world():
+    return make_access_world()
+
+
+def ask(world: World, who: str, method: str, path: str, data=None):
+    client = Client()
+    if user := world.people[who]:
+        client.force_login(user)
+    return getattr(client, method.lower())(path, data, headers={"Sec-Fetch-Site": "same-origin"})
+
+
+def said(answer) -> str:
+    if answer.status_code == 302 and answer["Location"].startswith(reverse("login") + "?"):
+        return "in"
+    return str(answer.status_code)
+
+
+def rows_of(method: str):
+    return [(path, cells) for verb, path, *cells in ROWS if verb == method]
+
+
+def test_every_address_is_in_the_table_twice(world):
+    for method in ("GET", "POST"):
+        listed = {resolve(path.format(**world.names)).route for path, _ in rows_of(method)}
+        assert listed == routes()
+
+
+def test_only_listed_addresses_are_public(world):
+    for method in ("GET", "POST"):
+        opened = {
+            resolve(path.format(**world.names)).route
+            for path, cells in rows_of(method)
+            if cells[0] != "in"
+        }
+        assert opened == PUBLIC
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+def test_get_answers_as_the_table_says_and_changes_nothing(world, who):
+    place = PEOPLE.index(who)
+    before = contents()
+
+    found = {
+        path: said(ask(world, who, "GET", path.format(**world.names))) for path, _ in rows_of("GET")
+    }
+
+    assert found == {path: cells[place] for path, cells in rows_of("GET")}
+    after = contents()
+    assert {t for t in after if after[t] != before[t]} <= {"accounts_user"}  # when they signed in
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+def test_post_answers_as_the_table_says(world, who):
+    place = PEOPLE.index(who)
+    found = {}
+    for path, _ in rows_of("POST"):
+        with transaction.atomic():
+            found[path] = said(ask(world, who, "POST", path.format(**world.names)))
+            transaction.set_rollback(True)
+
+    assert found == {path: cells[place] for path, cells in rows_of("POST")}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("who", ["Charlie", "Max"])
+def test_what_is_somebody_elses_looks_like_what_is_not_there(world, who, method):
+    """The same answer, to the letter, for Acme's things and for things that do not exist."""
+    missing = world.names | {"acme": 999_999, "slug": "nobody", "outreach": 999_999}
+    for path, _ in rows_of(method):
+        if path.format(**world.names) == path.format(**missing):
+            continue
+        theirs = ask(world, who, method, path.format(**world.names))
+        nothing = ask(world, who, method, path.format(**missing))
+        assert said(theirs) == said(nothing), path
+        assert bare(theirs.text) == bare(nothing.text), path
+
+
+def bare(text: str) -> str:
+    return re.sub(r'value="[A-Za-z0-9]{64}"', "", text)
+
+
+@pytest.mark.parametrize("who", ["nobody", "Charlie", "Max"])
+def test_nobody_elses_customer_is_named(world, who):
+    specimens = "/console/style/"  # made-up pages of made-up customers
+    for path in sorted({path for path, _ in rows_of("GET")} - {specimens}):
+        page = ask(world, who, "GET", path.format(**world.names)).text
+        assert "Acme" not in page, path
+        assert world.told.bob.email not in page, path
+        assert "It fails for us too." not in page, path
