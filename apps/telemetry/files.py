@@ -7,7 +7,8 @@ killed run goes on where it was, and of a log that has grown only the new lines 
 begins with the service: the same file for another service is another input.
 
 Not recognised: a copy that ends in the middle of a stored chunk (a log cut short), or lines that were
-moved to another place in another file.
+moved to another place in another file. Such lines are stored again, since a hash of the whole cannot
+vouch for a part; the analysis drops them where the log has request ids. The whole file adds nothing after.
 """
 
 import contextlib

@@ -113,7 +113,7 @@ def release(*, seconds: float = 20) -> None:
     # Closed, not unlocked: a forked child that still works with the database keeps the lock.
     os.close(own.users)
     end = time.monotonic() + seconds
-    with suppress(EmbeddedError, OSError):
+    with suppress(EmbeddedError, OSError, KeyboardInterrupt):  # the keeper stops it without us
         while is_locked(own.home.run / "postgres.lock") and time.monotonic() < end:
             if _used_by_others(own.home):
                 break
