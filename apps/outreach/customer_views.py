@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 
 from apps.accounts.access import PortalRequest, allowed
 from apps.core.http import render_partial
+from apps.core.notices import notices
 from apps.customers.forms import CustomerFilter
 from apps.customers.models import Customer
 from apps.customers.queries import customer_list
@@ -21,7 +22,14 @@ def today(request: PortalRequest) -> HttpResponse:
     """Show what needs this person now."""
     now = timezone.now()
     found = queries.today(request.user, now=now)
-    context = {"today": found, "now": now, "headline": headline(found)}
+    more = notices(request.user)
+    context = {
+        "today": found,
+        "now": now,
+        "notices": more,
+        "is_calm": found.is_calm and not more,
+        "headline": " · ".join(filter(None, [headline(found), *(one.text for one in more)])),
+    }
     return render_partial(request, "today.html", "now", context)
 
 

@@ -11,12 +11,14 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Count, F, Prefetch, Q
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from apps.accounts.models import Role, User
 from apps.analytics.results import CLASSES
 from apps.analytics.story import K_ANONYMOUS
 from apps.catalog.models import Service
+from apps.core.notices import Notice
 from apps.core.templatetags.portal import markdown
 from apps.customers.models import Contact, Customer
 from apps.guidance import defaults
@@ -25,6 +27,7 @@ from apps.guidance.queries import Advices, Problem, advices, known_problems
 from apps.impact.models import CustomerImpact
 from apps.incidents import models as incidents
 from apps.incidents.models import LIVE, IncidentRun, State, Update, Visibility
+from apps.statuspage.models import CustomerReport
 
 HISTORY = timedelta(days=90)
 HIT_GRADES = ("hit", "partly_hit", "slowed")
@@ -224,6 +227,17 @@ def customer_of(user: User, wanted: int | None = None) -> Customer | None:
     if wanted is not None and (found := mine.filter(pk=wanted).first()):
         return found
     return mine.first() if user.role == Role.CUSTOMER else None
+
+
+def unseen_reports(user: User) -> Notice | None:
+    """Return how many customers of this person see something else than we show, while nobody has read it."""
+    mine = Customer.objects.visible_to(user)
+    unseen = CustomerReport.objects.filter(customer__in=mine, seen_at=None)
+    count = unseen.values("customer").distinct().count()
+    if not count:
+        return None
+    who = "1 customer sees" if count == 1 else f"{count:,} customers see"
+    return Notice(f"{who} something else than our page says", reverse("statuspage:reports"))
 
 
 def _incidents(*, now: datetime) -> list[Incident]:

@@ -164,6 +164,24 @@ def test_what_a_customer_sees_reaches_the_incident_room(rendered, client):
     assert "Acme sees something else" in event.text
 
 
+def test_today_says_that_a_customer_sees_something_else_until_it_is_read(rendered, client):
+    client.force_login(rendered.bob)
+    for text in ("It still fails.", "And again."):
+        client.post("/reports/", {"customer": rendered.acme.pk, "text": text}, headers=HERE)
+    said = "1 customer sees something else than our page says"
+    stranger = make_user("Max", role=Role.ACCOUNT_MANAGER)
+
+    client.force_login(stranger)
+    assert said not in client.get("/console/").text
+
+    client.force_login(rendered.alice)
+    assert said in client.get("/console/").text
+    assert "It still fails." in client.get("/console/reports/").text
+    for report in CustomerReport.objects.all():
+        client.post("/console/reports/", {"report": report.pk})
+    assert said not in client.get("/console/").text
+
+
 def test_nobody_speaks_for_another(rendered, client):
     client.force_login(rendered.charlie)
     data = {"customer": rendered.acme.pk, "text": "hello"}
