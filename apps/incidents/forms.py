@@ -47,7 +47,9 @@ class UtcField(forms.DateTimeField):
             widget=forms.DateTimeInput(
                 format="%Y-%m-%dT%H:%M:%S", attrs={"type": "datetime-local", "step": "1"}
             ),
-            error_messages={"invalid": "Give a date and time, such as 2026-11-22 10:04."},
+            error_messages=dict.fromkeys(
+                ("required", "invalid"), "Give a date and time, such as 2026-11-22 10:04."
+            ),
             **options,
         )  # fmt: skip
 
@@ -80,6 +82,7 @@ class DeclareForm(forms.Form):
     title = forms.CharField(
         max_length=200,
         label="What is wrong",
+        error_messages={"required": "Say in a few words what is wrong."},
         help_text="A few words that customers may read, such as “Checkout fails for some”.",
     )
     cannot = forms.CharField(
@@ -127,7 +130,11 @@ class DeclareForm(forms.Form):
 class EditForm(forms.Form):
     """What an incident says of itself, and the version that was read."""
 
-    title = forms.CharField(max_length=200, label="What is wrong")
+    title = forms.CharField(
+        max_length=200,
+        label="What is wrong",
+        error_messages={"required": "Say in a few words what is wrong."},
+    )
     cannot = forms.CharField(
         max_length=300,
         required=False,
@@ -213,6 +220,7 @@ class UpdateForm(forms.Form):
     text = forms.CharField(
         max_length=MOST_TEXT,
         label="What customers read",
+        error_messages={"required": "Write what customers read."},
         widget=forms.Textarea(attrs={"rows": 8}),
         help_text="What they cannot do, since when, what we do about it. Plain words, no blame.",
     )
@@ -229,6 +237,7 @@ class UpdateForm(forms.Form):
         empty_value=None,
         required=False,
         label="Next update from us in",
+        widget=forms.Select(attrs={"required": True}),
         help_text="Counted from when you save. While it goes on, customers are told a time.",
     )
     revision = forms.IntegerField(
@@ -276,6 +285,7 @@ class ResolveForm(forms.Form):
     text = forms.CharField(
         max_length=MOST_TEXT,
         label="What customers read",
+        error_messages={"required": "Write what customers read."},
         widget=forms.Textarea(attrs={"rows": 7}),
         help_text="That it is over, since when, what it was, and what you do so that it stays so.",
     )

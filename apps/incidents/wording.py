@@ -25,7 +25,7 @@ _WHAT_WE_DO = {
 
 def proposed_text(incident: Incident, *, state: str, result: Mapping[str, Any] | None) -> str:
     """Return a first wording of an update: what customers cannot do, what is known, what we do."""
-    over = state == State.RESOLVED
+    over = state in {State.MONITORING, State.RESOLVED}
     cannot = incident.cannot.rstrip(".")
     opening = f"Some customers {'could not' if over else 'cannot'} {cannot}." if cannot else ""
     if not opening:

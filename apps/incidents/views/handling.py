@@ -72,6 +72,7 @@ def edit(request: PortalRequest, pk: int) -> HttpResponse:
         except actions.UnableToEdit as problem:
             form.add_error(None, str(problem))
         else:
+            messages.info(request, "Saved.")
             return see(incident)
     return render_form(
         request,
@@ -96,6 +97,8 @@ def state(request: PortalRequest, pk: int) -> HttpResponse:
         except actions.UnableToChangeState as problem:
             form.add_error(None, str(problem))
         else:
+            chosen = State(form.cleaned_data["state"]).label.lower()
+            messages.info(request, f"It is {chosen} now. Customers were not told.")
             return see(incident)
     return render_form(
         request,

@@ -91,6 +91,7 @@ def publish(request: PortalRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         refused = _publish(request, incident)
         if not refused:
+            messages.info(request, "Published. The pages say so in a moment.")
             return see(incident)
         draft = queries.draft_of(incident)
     elif draft is None:
@@ -145,6 +146,8 @@ def discard(request: PortalRequest, pk: int) -> HttpResponse:
         )
     except actions.UnableToDraft as problem:
         messages.warning(request, str(problem))
+    else:
+        messages.info(request, "The draft is thrown away. Nobody outside has read it.")
     return see(incident)
 
 
