@@ -414,9 +414,11 @@ def _business_facts(result: ImpactResult) -> Iterator[Sentence]:
     businesses = [customer for customer in result.customers if customer.kind == "business"]
     broken = sum(1 for customer in businesses if customer.figures.attempts.failed)
     if len(businesses) > 1 and broken:
-        them = "All" if broken == len(businesses) else f"{broken:,} of"
+        them = f"{broken:,} of {len(businesses):,}"
+        if broken == len(businesses):
+            them = "Both" if broken == 2 else f"All {broken:,}"
         yield Sentence(
-            f"{them} {len(businesses):,} businesses had attempts that did not get through.",
+            f"{them} businesses had attempts that did not get through.",
             "customers.grade",
             _score(3.5, broken),
         )

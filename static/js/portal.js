@@ -16,7 +16,7 @@
     return `${Math.floor(s / 86400)} days`;
   };
   const words = { // how each data-relative reads before and after its moment
-    ago: (s) => (s >= 0 ? `${span(s)} ago` : `in ${span(s)}`),
+    ago: (s) => (s < 0 ? `in ${span(s)}` : s < 5 ? "just now" : `${span(s)} ago`),
     until: (s) => (s <= 0 ? `in ${span(s)}` : `${span(s)} overdue`),
     for: (s) => span(s),
   };

@@ -165,7 +165,7 @@ def _relative(value: object, now: object, kind: str) -> str:
     length = duration(at - moment)
     past = at <= moment
     words = {
-        "ago": f"{length} ago" if past else f"in {length}",
+        "ago": _ago(moment - at, length) if past else f"in {length}",
         "until": f"{length} overdue" if at < moment else f"in {length}",
         "for": length,
     }[kind]
@@ -176,6 +176,10 @@ def _relative(value: object, now: object, kind: str) -> str:
         kind,
         words,
     )
+
+
+def _ago(age: timedelta, length: str) -> str:
+    return "just now" if age < timedelta(seconds=5) else f"{length} ago"
 
 
 @register.filter
@@ -515,6 +519,7 @@ NAVIGATION: tuple[tuple[str, str, str], ...] = (
     ("Outreach", "outreach:list", ""),
     ("Guidance", "guidance:list", ""),
     ("Gaps", "impact:gaps", ""),
+    ("Reports", "statuspage:reports", ""),
     ("Settings", "accounts:settings", "settings"),
 )
 

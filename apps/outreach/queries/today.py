@@ -158,7 +158,8 @@ def _named(
     for row in rows:
         named[row.snapshot_id].append(row.customer)
         if row.story:
-            sentences.setdefault(row.snapshot_id, str(row.story[0]))
+            # The sentence is worded for the customer, so it is quoted as theirs.
+            sentences.setdefault(row.snapshot_id, f"{row.customer.name}: “{row.story[0]}”")
     return named, sentences
 
 
