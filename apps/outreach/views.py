@@ -303,7 +303,11 @@ def _editor(
         ],
         "snapshot_now": snapshot.values_list("pk", flat=True).first(),
         "latest_mail": queries.latest_mail_to(outreach.customer),
-        "their_time": f"{timezone.now().astimezone(zone(outreach.customer.time_zone)):%H:%M}",
+        "their_time": " or ".join(
+            sorted(
+                {f"{timezone.now().astimezone(zone(one.time_zone)):%H:%M}" for one in recipients}
+            )
+        ),
     }
 
 

@@ -1,9 +1,12 @@
 """The pages of messages, through HTTP."""
 
 import re
+from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.accounts.models import Role
 from apps.outreach import actions, jobs
@@ -280,6 +283,19 @@ def test_the_list_opens_where_something_waits_and_counts(client, world, outreach
         assert client.get(reverse("outreach:list"), {"tab": tab, "page": "x"}).status_code == 200
 
 
+def test_the_clock_is_the_one_of_who_reads(client, world):
+    world.bob.time_zone = "Asia/Tokyo"
+    world.bob.save()
+    draft = world.draft()
+    client.force_login(world.amy)
+
+    text = client.get(reverse("outreach:detail", args=[draft.pk])).text
+
+    tokyo = timezone.now().astimezone(ZoneInfo("Asia/Tokyo"))
+    clocks = [f"{at:%H:%M}" for at in (tokyo - timedelta(minutes=1), tokyo)]
+    assert any(f"It is {clock} where they are" in text for clock in clocks)
+
+
 def test_queries_do_not_grow_with_rows(client, django_assert_max_num_queries, db):
     world = make_world()
     world.draft()
@@ -306,7 +322,7 @@ def test_queries_do_not_grow_with_rows(client, django_assert_max_num_queries, db
     jobs.propose(now=NOW)
 
     assert Outreach.objects.count() == 13
-    assert count() == few == [5, 11, 5]
+    assert count() == few == [5, 12, 5]
 
 
 def test_the_detail_page_asks_a_fixed_number_of_questions(client, world, django_assert_num_queries):
