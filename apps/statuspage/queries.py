@@ -236,8 +236,8 @@ def unseen_reports(user: User) -> Notice | None:
     count = unseen.values("customer").distinct().count()
     if not count:
         return None
-    who = "1 customer sees" if count == 1 else f"{count:,} customers see"
-    return Notice(f"{who} something else than our page says", reverse("statuspage:reports"))
+    who = "1 customer does" if count == 1 else f"{count:,} customers do"
+    return Notice(f"{who} not see what our page says", reverse("statuspage:reports"))
 
 
 def _incidents(*, now: datetime) -> list[Incident]:

@@ -168,7 +168,7 @@ def test_today_says_that_a_customer_sees_something_else_until_it_is_read(rendere
     client.force_login(rendered.bob)
     for text in ("It still fails.", "And again."):
         client.post("/reports/", {"customer": rendered.acme.pk, "text": text}, headers=HERE)
-    said = "1 customer sees something else than our page says"
+    said = "1 customer does not see what our page says"
     stranger = make_user("Max", role=Role.ACCOUNT_MANAGER)
 
     client.force_login(stranger)
