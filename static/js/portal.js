@@ -116,5 +116,6 @@
 
   theme(root.dataset.theme ?? "system");
   tick(document);
+  document.querySelector('main [aria-invalid="true"]')?.focus(); // a form came back: to what was refused
   setInterval(() => document.hidden || tick(document), 15000);
 })();
