@@ -131,14 +131,10 @@ def approve(request: PortalRequest, pk: int) -> HttpResponse:
     outreach = _get(request, pk)
     form = ApproveForm(request.POST)
     seen = form.cleaned_data["content_hash"] if form.is_valid() else ""
-    try:
-        actions.approve(
-            outreach=outreach, approver=request.user, content_hash_seen=seen, now=timezone.now()
-        )
-    except actions.Refused as error:
-        return _page(request, outreach, problem=str(error), status=422)
-    messages.info(request, "Approved. The mails are on their way.")
-    return _see_other(outreach)
+    given = {"outreach": outreach, "approver": request.user, "content_hash_seen": seen}
+    return _answer(
+        request, outreach, "Approved. The mails are on their way.", actions.approve, given
+    )
 
 
 @require_POST
@@ -188,12 +184,8 @@ def settle(request: PortalRequest, pk: int, delivery: int) -> HttpResponse:
     )
     form = SettleForm(request.POST)
     outcome = form.cleaned_data["outcome"] if form.is_valid() else ""
-    try:
-        actions.settle_unknown(delivery=row, outcome=outcome, user=request.user, now=timezone.now())
-    except actions.Refused as error:
-        return _page(request, outreach, problem=str(error), status=422)
-    messages.info(request, f"Noted for {row.name}.")
-    return _see_other(outreach)
+    given = {"delivery": row, "outcome": outcome, "user": request.user}
+    return _answer(request, outreach, f"Noted for {row.name}.", actions.settle_unknown, given)
 
 
 def _get(request: PortalRequest, pk: int) -> Outreach:
@@ -211,16 +203,27 @@ def _act(
     *,
     with_reason: bool = False,
 ) -> HttpResponse:
-    """Do one thing with a message: 303 to its page, or its page with what stood in the way and 422."""
+    """Do one thing with a message, with a reason where one is asked for."""
     outreach = _get(request, pk)
-    more: dict[str, Any] = {}
+    given: dict[str, Any] = {"outreach": outreach, "user": request.user}
     if with_reason:
         form = ReasonForm(request.POST)
         if not form.is_valid():
             return _page(request, outreach, problem="The reason is too long.", status=422)
-        more["reason"] = form.cleaned_data["reason"]
+        given["reason"] = form.cleaned_data["reason"]
+    return _answer(request, outreach, done, action, given)
+
+
+def _answer(
+    request: PortalRequest,
+    outreach: Outreach,
+    done: str,
+    action: Callable[..., object],
+    given: dict[str, Any],
+) -> HttpResponse:
+    """Do it now: 303 to the message's page, or its page with what stood in the way and 422."""
     try:
-        action(outreach=outreach, user=request.user, now=timezone.now(), **more)
+        action(**given, now=timezone.now())
     except actions.Refused as error:
         return _page(request, outreach, problem=str(error), status=422)
     messages.info(request, done)
