@@ -50,6 +50,14 @@ def start(home: Path, *argv: str, uid: int | None = None, **more: str) -> subpro
     )
 
 
+def reaches(uid: int) -> bool:
+    """Tell whether another user can run this checkout at all: one directory above it may be closed."""
+    try:
+        return subprocess.run([sys.executable, "-c", ""], cwd=ROOT, user=uid, extra_groups=[]).returncode == 0
+    except PermissionError:
+        return False
+
+
 def script(home: Path, body: str, **more) -> subprocess.Popen[str]:
     """Start a script on the embedded server of `home`."""
     return start(home, "-c", PREAMBLE + body, **more)
