@@ -73,16 +73,16 @@ def find_probes(run: Runner, *, events: str, until_ms: int) -> list[int]:
             """
             WITH many AS (
                 SELECT actor FROM $events
-                WHERE actor IS NOT NULL AND traffic = 0 AND ts >= $from_ms GROUP BY actor
-                HAVING count(*) >= $min_events
-                   AND bit_count(bit_or(1 << ((ts // 3600000) % 24)::INTEGER)) >= $min_hours),
+                WHERE actor IS NOT NULL AND ts >= $from_ms GROUP BY actor
+                HAVING count(*) >= $min_events),
             gaps AS (
-                SELECT actor, ts - lag(ts) OVER (PARTITION BY actor ORDER BY ts) AS gap
+                SELECT actor, ts, ts - lag(ts) OVER (PARTITION BY actor ORDER BY ts) AS gap
                 FROM $events SEMI JOIN many USING (actor)
-                WHERE traffic = 0 AND ts >= $from_ms),
+                WHERE ts >= $from_ms),
             spread AS (
                 SELECT actor, quantile_cont(gap, [0.05, 0.5, 0.95]) AS q
-                FROM gaps WHERE gap IS NOT NULL GROUP BY actor)
+                FROM gaps GROUP BY actor
+                HAVING bit_count(bit_or(1 << ((ts // 3600000) % 24)::INTEGER)) >= $min_hours)
             SELECT actor FROM spread WHERE q[2] > 0 AND (q[3] - q[1]) < 0.1 * q[2]
             """,
             events=Fragment(events),

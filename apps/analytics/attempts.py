@@ -99,24 +99,34 @@ def clean(run: Runner, frame: Frame) -> Cleaned:
     """
     run.view("events", events_from(frame.files, located=True))
     read = fill("SELECT * FROM events WHERE $within", within=frame.within)
-    # what fits well into memory is decoded once; more is read anew by each pass
+    # what fits well into memory is decoded and cleaned once; more is read anew by each pass
     run.table("raw_head", fill("$read LIMIT $most", read=Fragment(read), most=IN_MEMORY_ROWS + 1))
     (rows,) = run.one("SELECT count(*) FROM raw_head")
-    if rows <= IN_MEMORY_ROWS:
+    in_memory = rows <= IN_MEMORY_ROWS
+    if in_memory:
         run.view("raw", "SELECT * FROM raw_head")
     else:
         run.drop("raw_head")
         run.view("raw", read)
     has_duplicates = remove_duplicates(run, source="raw", target="once")
+    if in_memory and has_duplicates:
+        run.con.execute("DELETE FROM raw_head WHERE loc IN (SELECT loc FROM once_dropped)")
+        run.view("once", "SELECT * FROM raw_head")
     skewed = correct_skew(run, source="once", target="deduped")
+    keep = run.table if in_memory else run.view
+    keep("visits", clean_sql(source="deduped"))
     probes: list[int] = []
     if frame.read_to_ms - frame.read_from_ms >= 23 * HOUR_MS:
-        probes = find_probes(run, events="deduped", until_ms=frame.end_ms)
+        probes = find_probes(run, events="visits", until_ms=frame.end_ms)
     run.step("counting who did what")
-    make_clean_view(run, source="deduped", target="people", probes=probes, proxies=())
+    if in_memory and probes:
+        run.con.execute(fill("DELETE FROM visits WHERE actor IN ($probes)", probes=numbers(probes)))
+        run.view("people", "SELECT * FROM visits")
+    else:
+        run.view("people", without_sql(source="visits", probes=probes))
     touch(run, frame, source="people")
     proxies = find_proxies(run, groups="touched")
-    make_clean_view(run, source="deduped", target="clean", probes=probes, proxies=proxies)
+    run.view("clean", behind_proxies_sql(source="people", proxies=proxies))
     if proxies:
         touch(run, frame, source="clean")
     return Cleaned(tuple(proxies), tuple(probes), skewed, has_duplicates)
@@ -157,7 +167,7 @@ def remove_duplicates(run: Runner, *, source: str, target: str) -> bool:
     run.view(
         target,
         fill(
-            "SELECT $columns FROM $source $only_first",
+            "SELECT $columns, loc FROM $source $only_first",
             columns=Fragment(COLUMNS),
             source=names["source"],
             only_first=only_first,
@@ -211,35 +221,41 @@ def correct_skew(run: Runner, *, source: str, target: str) -> int:
     return len(shifts)
 
 
-def make_clean_view(
-    run: Runner, *, source: str, target: str, probes: Sequence[int], proxies: Sequence[int]
-) -> None:
-    """Customers' events only; actors behind one of the `proxies` are unknown."""
-    actor = Fragment("actor")
-    if proxies:
-        actor = Fragment(
-            fill(
-                "CASE WHEN actor_kind = 3 AND addr IN ($proxies) THEN NULL ELSE actor END",
-                proxies=numbers(proxies),
-            )
-        )
-    not_probes = Fragment("")
-    if probes:
-        not_probes = Fragment(
-            fill("AND (actor IS NULL OR actor NOT IN ($probes))", probes=numbers(probes))
-        )
-    run.view(
-        target,
-        fill(
-            """
-            SELECT ts, coalesce(latency_ms, 0) AS latency, customer, service, operation,
-                   $actor AS actor, actor_kind, addr, target, key, outcome
-            FROM $source WHERE traffic = 0 $not_probes
-            """,
-            source=Fragment(source),
-            actor=actor,
-            not_probes=not_probes,
-        ),
+def clean_sql(*, source: str) -> str:
+    """Customers' events only, no bots and no probes that say so; the columns that the passes need."""
+    return fill(
+        """
+        SELECT ts, coalesce(latency_ms, 0) AS latency, customer, service, operation, actor,
+               actor_kind, addr, target, key, outcome, loc
+        FROM $source WHERE traffic = 0
+        """,
+        source=Fragment(source),
+    )
+
+
+def without_sql(*, source: str, probes: Sequence[int]) -> str:
+    """The same events without the probes that only their rhythm gave away."""
+    return fill(
+        "SELECT * FROM $source WHERE actor IS NULL OR actor NOT IN ($probes)"
+        if probes
+        else "SELECT * FROM $source",
+        source=Fragment(source),
+        probes=numbers(probes),
+    )
+
+
+def behind_proxies_sql(*, source: str, proxies: Sequence[int]) -> str:
+    """The same events, where actors behind one of the `proxies` are unknown."""
+    if not proxies:
+        return fill("SELECT * FROM $source", source=Fragment(source))
+    return fill(
+        """
+        SELECT * REPLACE (
+            CASE WHEN actor_kind = 3 AND addr IN ($proxies) THEN NULL ELSE actor END AS actor)
+        FROM $source
+        """,
+        source=Fragment(source),
+        proxies=numbers(proxies),
     )
 
 
@@ -321,7 +337,8 @@ def build_chains(run: Runner, frame: Frame) -> None:
     run.table("quiet", fill(_QUIET, start=frame.start_ms, end=frame.end_ms))
 
 
-# `place` makes the order total: the two windows over one partition must see ties alike.
+# `place`, where the row lies in its file, makes the order total: the two windows over one partition
+# must see ties alike.
 # Slots are as long as the longest W: whatever follows a failure within W lies in the failure's own
 # slots or in the next one. A key that failed reaches from its first to its last request.
 _NEAR = """
@@ -349,7 +366,7 @@ SELECT DISTINCT customer, operation, actor,
 
 _WORK = """
 SELECT c.customer, c.operation, c.actor, c.target, c.key, c.ts,
-       c.ts + c.latency AS until, c.outcome = 0 AS ok, row_number() OVER () AS place
+       c.ts + c.latency AS until, c.outcome = 0 AS ok, c.loc AS place
 FROM clean c SEMI JOIN near n
   ON n.customer = c.customer AND n.operation = c.operation
  AND n.actor IS NOT DISTINCT FROM c.actor AND n.slot = c.ts // $slot
@@ -558,7 +575,7 @@ def attempt_sql(frame: Frame) -> str:
 
     One row per (customer, operation, class) with the number of attempts and of actors. It takes out
     duplicates, bots and client aborts, and knows W and the horizon, but not skew, probes, proxies or
-    ambiguity. It is what `bench impact` compares with and what the tests hold `compute` to.
+    ambiguity. `bench impact` prints it beside ours and it is what the tests hold `compute` to.
     """
     return fill(
         """

@@ -13,8 +13,10 @@ from apps.analytics.attempts import (
     DEFAULT_WINDOW_S,
     HOUR_MS,
     Frame,
-    make_clean_view,
+    behind_proxies_sql,
+    clean_sql,
     remove_duplicates,
+    without_sql,
 )
 from apps.analytics.names import Week
 from apps.analytics.sql import Fragment, Runner, events_from, fill, numbers
@@ -79,22 +81,29 @@ def user_uptime(run: Runner, frame: Frame) -> tuple[dict[int | None, UserUptime]
         "SELECT count(DISTINCT actor) FROM touched WHERE actor IS NOT NULL AND n_all > aborted"
     )
     one_in = max(1, -(-int(actors) // UPTIME_ACTORS))
-    periods = (
-        (frame.start_ms - HOUR_MS, frame.start_ms),
-        (frame.start_ms, frame.end_ms),
-        (frame.end_ms, min(frame.end_ms + HOUR_MS, frame.read_to_ms)),
-    )
+    periods = {
+        "before": (frame.start_ms - HOUR_MS, frame.start_ms),
+        "during": (frame.start_ms, frame.end_ms),
+        "after": (frame.end_ms, min(frame.end_ms + HOUR_MS, frame.read_to_ms)),
+    }
     sums = ", ".join(
         fill(
-            """
-            sum(greatest(0, least(b, $end) - greatest(a, $start))) FILTER (up),
-            sum(greatest(0, least(b, $end) - greatest(a, $start))) FILTER (NOT up),
-            count(DISTINCT actor) FILTER (least(b, $end) > greatest(a, $start))
-            """,
+            "sum(greatest(0, least(b, $end) - greatest(a, $start))) AS $name",
             start=start,
             end=end,
+            name=Fragment(name),
         )
-        for start, end in periods
+        for name, (start, end) in periods.items()
+    )
+    totals = ", ".join(
+        fill(
+            """
+            sum($name) FILTER (up), sum($name) FILTER (NOT up),
+            count(DISTINCT actor) FILTER ($name > 0)
+            """,
+            name=Fragment(name),
+        )
+        for name in periods
     )
     found = run.rows(
         fill(
@@ -115,9 +124,10 @@ def user_uptime(run: Runner, frame: Frame) -> tuple[dict[int | None, UserUptime]
                        CASE WHEN changes THEN (ts + until) / 2.0 ELSE until END AS b, ok AS up
                 FROM ends
                 UNION ALL
-                SELECT customer, actor, (ts + until) / 2.0, until, next_ok FROM ends WHERE changes)
-            SELECT customer, grouping(customer), $sums
-            FROM halves GROUP BY GROUPING SETS ((), (customer))
+                SELECT customer, actor, (ts + until) / 2.0, until, next_ok FROM ends WHERE changes),
+            each AS (SELECT customer, actor, up, $sums FROM halves GROUP BY customer, actor, up)
+            SELECT customer, grouping(customer), $totals
+            FROM each GROUP BY GROUPING SETS ((), (customer))
             """,
             one_in=one_in,
             from_ms=frame.start_ms - HOUR_MS - CUTOFF_MS,
@@ -125,6 +135,7 @@ def user_uptime(run: Runner, frame: Frame) -> tuple[dict[int | None, UserUptime]
             cutoff=CUTOFF_MS,
             seen=max(frame.start_ms, frame.seen_until_ms),
             sums=Fragment(sums),
+            totals=Fragment(totals),
         )
     )
     result: dict[int | None, UserUptime] = {}
@@ -223,7 +234,9 @@ def open_history(
         ),
     )
     remove_duplicates(run, source="history_raw", target="history_once")
-    make_clean_view(run, source="history_once", target="history", probes=probes, proxies=proxies)
+    run.view("history_visits", clean_sql(source="history_once"))
+    run.view("history_people", without_sql(source="history_visits", probes=probes))
+    run.view("history", behind_proxies_sql(source="history_people", proxies=proxies))
 
 
 def lost(
