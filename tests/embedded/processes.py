@@ -53,9 +53,12 @@ def start(home: Path, *argv: str, uid: int | None = None, **more: str) -> subpro
 def reaches(uid: int) -> bool:
     """Tell whether another user can run this checkout at all: one directory above it may be closed."""
     try:
-        return subprocess.run([sys.executable, "-c", ""], cwd=ROOT, user=uid, extra_groups=[]).returncode == 0
+        ran = subprocess.run(
+            [sys.executable, "-c", ""], cwd=ROOT, user=uid, extra_groups=[], check=False
+        )
     except PermissionError:
         return False
+    return ran.returncode == 0
 
 
 def script(home: Path, body: str, **more) -> subprocess.Popen[str]:
