@@ -19,6 +19,7 @@ from tests.embedded.processes import (
     finish,
     kill,
     processes_of,
+    reaches,
     run,
     script,
     wait_until,
