@@ -185,6 +185,7 @@ class JourneyImpact:
             "id": self.id,
             "name": self.name,
             "declared": self.declared,
+            "verb": self.verb,
             **self.figures.as_json(),
             "blocked_at": [{"step": b.step, "actors": b.actors} for b in self.blocked_at],
             "value_at_risk": None if self.value is None else asdict(self.value),

@@ -154,13 +154,24 @@ def headline(result: dict[str, Any]) -> str:
     if gave_up:
         people = (result.get("people") or {}).get("gave_up")
         if people:
-            return f"{people:,} {'person' if people == 1 else 'people'} gave up"
+            return f"{people:,} {'person' if people == 1 else 'people'} gave up{_at_what(result, people)}"
         return f"{gave_up:,} {'attempt' if gave_up == 1 else 'attempts'} given up"
     if hit:
         return f"{hit:,} met a failure, none is known to have given up"
     if failed := requests.get("failed") or 0:
         return f"{failed:,} of {requests.get('total') or 0:,} requests failed"
     return "nothing failed in its window" if requests.get("total") else "no traffic in its window"
+
+
+def _at_what(result: dict[str, Any], people: int) -> str:
+    """Return how many of those who gave up did so at what the story begins with."""
+    first = next(iter(result.get("journeys") or []), {})
+    there = (first.get("people") or {}).get("gave_up") or 0
+    if not first.get("verb") or there > people:
+        return ""
+    if there == people:
+        return f" trying to {first['verb']}"
+    return f", {there:,} of them trying to {first['verb']}" if there else ""
 
 
 def _propose(incident: Incident, snapshot: ImpactSnapshot, *, now: datetime) -> None:

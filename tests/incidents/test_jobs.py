@@ -150,6 +150,22 @@ def test_the_dismissed_are_left_alone(incident):
     ("result", "says"),
     [
         ({"attempts": {"gave_up": 1}, "people": {"gave_up": 1}}, "1 person gave up"),
+        (
+            {
+                "attempts": {"gave_up": 9},
+                "people": {"gave_up": 6},
+                "journeys": [{"verb": "place an order", "people": {"gave_up": 1}}],
+            },
+            "6 people gave up, 1 of them trying to place an order",
+        ),
+        (
+            {
+                "attempts": {"gave_up": 9},
+                "people": {"gave_up": 6},
+                "journeys": [{"verb": "place an order", "people": {"gave_up": 6}}],
+            },
+            "6 people gave up trying to place an order",
+        ),
         ({"attempts": {"gave_up": 7}}, "7 attempts given up"),
         ({"actors": {"hit": 5}}, "5 met a failure, none is known to have given up"),
         ({"requests": {"total": 9, "failed": 3}}, "3 of 9 requests failed"),
