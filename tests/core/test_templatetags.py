@@ -244,7 +244,7 @@ def test_sparkline_leaves_holes_where_nothing_is_known():
 
 def test_navigation_hides_what_does_not_exist_and_marks_where_we_are(monkeypatch):
     monkeypatch.setattr(
-        portal,
+        portal.frame,
         "NAVIGATION",
         (("Home", "login", ""), ("Nowhere", "no:such", ""), ("Keys", "login", "settings")),
     )
