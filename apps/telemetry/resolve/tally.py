@@ -1,0 +1,63 @@
+"""What was seen, in counts."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from apps.analytics.events import ActorKind, Outcome, Traffic
+from apps.telemetry.formats.columns import Columns, Ints, Smalls
+from apps.telemetry.resolve.identities import NOBODY
+
+
+@dataclass
+class Tally:
+    """What was seen, for the summary."""
+
+    rows: int = 0
+    bots: int = 0
+    probes: int = 0
+    failed: int = 0
+    customers: int = 0  # rows of customers' traffic
+    named: int = 0  # of these, rows of a customer that we can name
+    with_actor: int = 0
+    first_ms: int | None = None
+    last_ms: int | None = None
+    operations: set[int] = field(default_factory=set)
+    services: set[int] = field(default_factory=set)
+
+    def add(self, other: "Tally") -> None:
+        for name in ("rows", "bots", "probes", "failed", "customers", "named", "with_actor"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        firsts = [t for t in (self.first_ms, other.first_ms) if t is not None]
+        lasts = [t for t in (self.last_ms, other.last_ms) if t is not None]
+        self.first_ms = min(firsts, default=None)
+        self.last_ms = max(lasts, default=None)
+        self.operations |= other.operations
+        self.services |= other.services
+
+
+def tally_of(
+    columns: Columns,
+    *,
+    customer: Ints,
+    kind: Smalls,
+    service: Ints,
+    operation: Ints,
+    outcome: Smalls,
+    traffic: Smalls,
+) -> Tally:
+    """Count what the rows of a block are."""
+    theirs = traffic == Traffic.CUSTOMERS
+    return Tally(
+        rows=len(columns),
+        bots=int(np.count_nonzero(traffic == Traffic.BOT)),
+        probes=int(np.count_nonzero(traffic == Traffic.PROBE)),
+        failed=int(np.count_nonzero((outcome == Outcome.FAILED) & theirs)),
+        customers=int(np.count_nonzero(theirs)),
+        named=int(np.count_nonzero(theirs & (customer != NOBODY))),
+        with_actor=int(np.count_nonzero(theirs & (kind != ActorKind.NONE))),
+        first_ms=int(columns.ts.min()) if len(columns) else None,
+        last_ms=int(columns.ts.max()) if len(columns) else None,
+        operations=set(np.unique(operation).tolist()),
+        services=set(np.unique(service).tolist()),
+    )
