@@ -33,6 +33,9 @@ ALLOWED_HOSTS = env.words("PORTAL_ALLOWED_HOSTS") or [
 ]
 CSRF_TRUSTED_ORIGINS = [PORTAL_URL] if PORTAL_URL.startswith("https://") else []
 
+# How many proxies of ours stand in front: the client's address is what the outermost of them wrote.
+PORTAL_TRUSTED_PROXIES = env.integer("PORTAL_TRUSTED_PROXIES", 0)
+
 # Limits and intervals
 PORTAL_LEASE_SECONDS = env.integer("PORTAL_LEASE_SECONDS", 120, least=1)
 PORTAL_SWEEP_SECONDS = env.integer("PORTAL_SWEEP_SECONDS", 15, least=1)
@@ -71,6 +74,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "apps.accounts.middleware.Here",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",

@@ -8,8 +8,13 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.postgres.fields import ArrayField
+from django.core import signing
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Lower
+
+from apps.accounts.whereabouts import here
+from apps.core.claims import Claimable
 
 
 class Role(models.TextChoices):
@@ -36,6 +41,9 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "tenet.edit": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON}),
     "tenet.approve": frozenset({Role.ADMIN, Role.LEAD}),
     "guidance.edit": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON}),
+    "people.manage": frozenset({Role.ADMIN}),
+    "keys.manage": frozenset({Role.ADMIN}),
+    "audit.read": frozenset({Role.ADMIN}),
     "settings": frozenset({Role.ADMIN}),
 }
 
@@ -71,6 +79,8 @@ class User(AbstractBaseUser):
     role = models.CharField(max_length=20, choices=Role, default=Role.VIEWER)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Part of what every session is checked against: a new number ends them all, wherever they are kept.
+    epoch = models.PositiveIntegerField(default=0, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -101,6 +111,78 @@ class User(AbstractBaseUser):
         """Whether their role lets them do `action`, a key of PERMISSIONS; an unknown action is a KeyError."""
         return self.is_active and self.role in PERMISSIONS[action]
 
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        found: str = super()._get_session_auth_hash(secret=secret)  # type: ignore[misc]
+        return f"{found}.{self.epoch}" if self.epoch else found
+
+
+class InvitationState(models.TextChoices):
+    """queued → sending → sent, or refused for good."""
+
+    QUEUED = "queued", "Waiting to be mailed"
+    SENDING = "sending", "Being mailed"
+    SENT = "sent", "Mailed"
+    FAILED = "failed", "Not mailed"
+
+
+class Invitation(Claimable):
+    """A link with which a person sets their first password: once, and not for long. Also the outbox row of its mail."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="invitations")
+    invited_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+    state = models.CharField(
+        max_length=10, choices=InvitationState, default=InvitationState.QUEUED
+    )
+    send_after = models.DateTimeField()
+    reply = models.CharField(max_length=500, blank=True)  # why the mail did not leave
+
+    class Meta:
+        indexes = [
+            # For the job: what is still to be mailed.
+            models.Index(
+                fields=["send_after"],
+                condition=Q(state__in=["queued", "sending"]),
+                name="invitation_to_mail",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"invitation {self.pk} of {self.user_id}"
+
+    @property
+    def token(self) -> str:
+        """What stands in its link: the row's number, signed. Nothing of it is stored."""
+        return signing.Signer(salt=INVITATION_SALT).sign(str(self.pk))
+
+    @staticmethod
+    def of(token: str) -> "Invitation | None":
+        """Return the invitation of a link, whatever became of it; None when we did not sign it."""
+        try:
+            number = signing.Signer(salt=INVITATION_SALT).unsign(token)
+        except signing.BadSignature:
+            return None
+        return Invitation.objects.select_related("user", "invited_by").filter(pk=number).first()
+
+
+INVITATION_SALT = "apps.accounts.invitation"
+
+
+class UserSession(models.Model):
+    """A browser in which somebody is signed in: what its owner sees of it, and may end."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
+    session_key = models.CharField(max_length=40, unique=True)
+    address = models.GenericIPAddressField(null=True)
+    agent = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.user_id} at {self.address}"
+
 
 class Scope(models.TextChoices):
     """What a key may do."""
@@ -120,6 +202,7 @@ class ApiKeyManager(models.Manager["ApiKey"]):
         scopes: Sequence[str],
         created_by: User | None = None,
         token: str | None = None,
+        **columns: Any,
     ) -> tuple["ApiKey", str]:
         """Create a key and return it with its token, which is shown this once and only kept hashed."""
         token = token or f"crp_{secrets.token_urlsafe(32)}"
@@ -129,14 +212,17 @@ class ApiKeyManager(models.Manager["ApiKey"]):
             digest=digest_of(token),
             prefix=token[:8],
             created_by=created_by,
+            **columns,
         )
         return key, token
 
     def authenticate(self, token: str, *, scope: str, now: datetime) -> "ApiKey | None":
         """Return the live key of `token` if it has `scope`, and note that it was used (to the minute)."""
-        key = self.filter(
-            digest=digest_of(token), revoked_at=None, scopes__contains=[scope]
-        ).first()
+        key = (
+            self.filter(Q(expires_at=None) | Q(expires_at__gt=now))
+            .filter(digest=digest_of(token), revoked_at=None, scopes__contains=[scope])
+            .first()
+        )
         if key and (key.used_at is None or (now - key.used_at).total_seconds() > 60):
             self.filter(pk=key.pk).update(used_at=now)
         return key
@@ -158,6 +244,10 @@ class ApiKey(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)  # from then on it is refused
+    replaced_by = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="replaces"
+    )
 
     objects: ClassVar[ApiKeyManager] = ApiKeyManager()
 
@@ -174,6 +264,8 @@ class AuditEvent(models.Model):
     target = models.CharField(max_length=200)
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)
+    address = models.GenericIPAddressField(null=True)
+    agent = models.CharField(max_length=300, blank=True)
 
     def __str__(self) -> str:
         return f"{self.action} {self.target}"
@@ -188,8 +280,16 @@ class AuditEvent(models.Model):
         before: Any = None,
         after: Any = None,
     ) -> "AuditEvent":
-        """Write one line of the log."""
+        """Write one line of the log; from where it came is known by itself."""
+        place = here()
         label = f"{type(target).__name__.lower()}:{getattr(target, 'pk', target)}"
         return AuditEvent.objects.create(
-            at=at, user=user, action=action, target=label, before=before, after=after
+            at=at,
+            user=user,
+            action=action,
+            target=label,
+            before=before,
+            after=after,
+            address=place.address,
+            agent=place.agent,
         )

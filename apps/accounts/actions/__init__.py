@@ -1,0 +1,41 @@
+"""What people do with people and with the keys of machines: one function, one intention, one transaction."""
+
+from apps.accounts.actions.common import Refused
+from apps.accounts.actions.keys import (
+    LONGEST_OVERLAP,
+    issue_key,
+    revoke_key,
+    rotate_key,
+)
+from apps.accounts.actions.people import (
+    GOOD_FOR,
+    accept_invitation,
+    change_password,
+    change_role,
+    deactivate,
+    end_sessions,
+    invite_again,
+    invite_person,
+    reactivate,
+    rename,
+    why_closed,
+)
+
+__all__ = [
+    "GOOD_FOR",
+    "LONGEST_OVERLAP",
+    "Refused",
+    "accept_invitation",
+    "change_password",
+    "change_role",
+    "deactivate",
+    "end_sessions",
+    "invite_again",
+    "invite_person",
+    "issue_key",
+    "reactivate",
+    "rename",
+    "revoke_key",
+    "rotate_key",
+    "why_closed",
+]
