@@ -4,6 +4,8 @@ from typing import Self
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models.functions import Lower
 
@@ -51,14 +53,25 @@ class Customer(models.Model):
     )
     # Their own customers, in their words: whom an outage of ours breaks through them.
     end_users = models.CharField(max_length=300, blank=True)
+    end_users_count = models.PositiveBigIntegerField(null=True, blank=True)
+    reached_by = models.CharField(max_length=300, blank=True)  # how they reach their end users
+    # What they can bear: their words, and the number that we compare with.
     bears_outage = models.CharField(max_length=300, blank=True)
+    bears_outage_minutes = models.PositiveIntegerField(null=True, blank=True)
     bears_error = models.CharField(max_length=300, blank=True)
+    bears_error_share = models.DecimalField(
+        max_digits=7, decimal_places=6, null=True, blank=True
+    )  # of their requests, 0..1
     bears_delay = models.CharField(max_length=300, blank=True)
+    bears_delay_seconds = models.PositiveIntegerField(null=True, blank=True)
     bears_loss = models.CharField(max_length=300, blank=True)
+    bears_loss_count = models.PositiveIntegerField(null=True, blank=True)  # orders, records, ...
+    tags = ArrayField(models.CharField(max_length=50), default=list, blank=True)
     language = models.CharField(max_length=10, default="en")
     time_zone = models.CharField(max_length=50, default="UTC")
     notes = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
 
     objects = CustomerQuerySet.as_manager()
 
@@ -67,12 +80,61 @@ class Customer(models.Model):
             models.CheckConstraint(
                 condition=models.Q(kind__in=Kind.values), name="customer_kind_known"
             ),
+            models.CheckConstraint(
+                condition=models.Q(bears_error_share__range=(0, 1))
+                | models.Q(bears_error_share=None),
+                name="customer_error_share",
+                violation_error_message="A share lies between 0 and 1: 0.01 is one in a hundred.",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(parent=models.F("pk")),
+                name="customer_not_own_parent",
+                violation_error_message="A customer cannot be part of itself.",
+            ),
         ]
-        # The list page is by name; an account manager's Today filters by account_manager (its FK index).
-        indexes = [models.Index(Lower("name"), "id", name="customer_list")]
+        indexes = [
+            # The list page is by name; an account manager's Today filters by account_manager (its FK index).
+            models.Index(Lower("name"), "id", name="customer_list"),
+            # The list's filter by tag.
+            GinIndex(fields=["tags"], name="customer_tags"),
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class CustomerJourney(models.Model):
+    """A journey that matters to a customer, and what one that goes through is worth to them."""
+
+    customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="journeys")
+    # The catalog's slug or a name of theirs: the catalog lies above this app.
+    journey = models.CharField(max_length=100)
+    value = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
+    currency = models.CharField(max_length=3, blank=True)  # ISO 4217
+    note = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "customer",
+                "journey",
+                name="journey_once_per_customer",
+                violation_error_message="This journey is listed for them already.",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(value=None) | models.Q(currency__regex=r"^[A-Z]{3}$"),
+                name="customer_journey_currency",
+                violation_error_message="A value needs a currency of three capitals, such as EUR.",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(value=None) | models.Q(value__gte=0),
+                name="customer_journey_value",
+                violation_error_message="A value cannot be below nothing.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.journey} ({self.customer})"
 
 
 class Purpose(models.TextChoices):
@@ -125,6 +187,7 @@ class Attribute(models.TextChoices):
     PATH_PREFIX = "path_prefix", "Path begins with"
     NETWORK = "network", "Client network"
     SERVICE = "service", "Service"
+    OAUTH_CLIENT = "oauth_client", "OAuth client"
 
 
 class IdentificationRule(models.Model):
@@ -134,6 +197,10 @@ class IdentificationRule(models.Model):
     position = models.PositiveIntegerField(default=100)
     attribute = models.CharField(max_length=20, choices=Attribute)
     value = models.CharField(max_length=300)
+    # Which attribute tells the actor apart; "" = as found.
+    actor_from = models.CharField(max_length=20, choices=Attribute, blank=True)
+    enabled = models.BooleanField(default=True)
+    note = models.CharField(max_length=300, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
