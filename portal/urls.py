@@ -5,7 +5,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, include, path
 
 from apps.accounts.access import allowed
-from apps.core.views import healthz, style
+from apps.core.views import healthz, settings, style
 from apps.statuspage.views import SignIn
 
 # Open to everyone
@@ -24,6 +24,7 @@ public = [
 # Console: staff and account managers
 console: list[URLPattern | URLResolver] = [
     path("style/", allowed("console")(style), name="style"),
+    path("settings/", allowed("console")(settings), name="settings"),
     path("", include("apps.outreach.today_urls")),
     path("incidents/", include("apps.incidents.urls")),
     path("customers/", include("apps.outreach.customer_urls")),

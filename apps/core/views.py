@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from apps.core import specimens
+from apps.core.places import SETTINGS, open_to
 
 
 @login_not_required
@@ -39,3 +40,9 @@ def style(request: HttpRequest) -> HttpResponse:
         ],
     }
     return render(request, "core/style.html", context)
+
+
+@require_safe
+def settings(request: HttpRequest) -> HttpResponse:
+    """List what is set once and looked at rarely: what exists, and what this person may open."""
+    return render(request, "core/settings.html", {"places": open_to(request.user, SETTINGS)})

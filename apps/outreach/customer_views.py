@@ -2,7 +2,7 @@
 
 from django.core.paginator import Paginator
 from django.http import HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -17,6 +17,11 @@ from apps.outreach.models import Outreach
 
 
 @require_safe
+def front_door(request: PortalRequest) -> HttpResponse:
+    """Show Today; a customer who comes here is sent to the page that is theirs."""
+    return today(request) if request.user.can("console") else redirect("/")
+
+
 @allowed("console")
 def today(request: PortalRequest) -> HttpResponse:
     """Show what needs this person now."""

@@ -4,4 +4,4 @@ from django.urls import path
 
 from apps.outreach import customer_views
 
-urlpatterns = [path("", customer_views.today, name="today")]
+urlpatterns = [path("", customer_views.front_door, name="today")]

@@ -84,16 +84,53 @@
         menu.querySelector("summary")?.focus();
       }
     }
+    if ((event.ctrlKey || event.metaKey) && event.key === "k" && !document.querySelector("dialog[open]")) return command(event);
     if (typing(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "/") {
-      const field = document.querySelector("[data-search]");
-      if (!field) return;
+      const field = [...document.querySelectorAll("[data-search]")].find((el) => el.checkVisibility());
+      if (!field) return document.querySelector(".search-link")?.click();
       event.preventDefault();
       field.focus();
       field.select();
+    } else if (event.key === ":") {
+      command(event);
     } else if (event.key === "?") {
       document.querySelector("dialog#help:not([open])")?.showModal();
     }
+  });
+
+  // The command bar: typing narrows the links, arrows walk them, Enter follows the first or searches.
+  const bar = document.querySelector("[data-commands]");
+  const command = (event) => {
+    if (!bar || document.querySelector("dialog[open]")) return;
+    event.preventDefault();
+    bar.showModal();
+    narrow();
+  };
+  const shown = () => [...bar.querySelectorAll("li:not([hidden]) a")];
+  const narrow = () => {
+    const words = bar.querySelector("input").value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const item of bar.querySelectorAll("li")) {
+      const text = item.textContent.toLowerCase();
+      item.hidden = !words.every((word) => text.includes(word));
+      item.classList.remove("first");
+    }
+    if (words.length) shown()[0]?.parentElement.classList.add("first");
+    bar.querySelector(".commands-none").hidden = shown().length > 0;
+  };
+  bar?.addEventListener("input", narrow);
+  bar?.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const stops = [bar.querySelector("input"), ...shown()];
+    stops.at((stops.indexOf(document.activeElement) + step) % stops.length).focus();
+  });
+  bar?.addEventListener("submit", (event) => {
+    const first = bar.querySelector("li.first a");
+    if (!first) return;
+    event.preventDefault();
+    first.click();
   });
 
   // A form is sent once: a second press while the first is on its way does nothing.

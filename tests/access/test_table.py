@@ -31,8 +31,9 @@ GET  /leave/                                                      in  405  405  
 GET  /reports/                                                    in  200  200  403  403  403  403  403  403
 GET  /reports/thanks/                                             in  200  200  200  200  200  200  200  200
 GET  /console/reports/                                            in  403  403  200  200  200  200  200  200
-GET  /console/                                                    in  403  403  200  200  200  200  200  200
+GET  /console/                                                    in  302  302  200  200  200  200  200  200
 GET  /console/style/                                              in  403  403  200  200  200  200  200  200
+GET  /console/settings/                                           in  403  403  200  200  200  200  200  200
 GET  /console/incidents/                                          in  403  403  200  200  200  200  200  200
 GET  /console/incidents/declare/                                  in  403  403  403  403  403  200  200  200
 GET  /console/incidents/{incident}/                               in  403  403  200  200  200  200  200  200
@@ -87,6 +88,7 @@ POST /reports/thanks/                                             in  405  405  
 POST /console/reports/                                            in  403  403  404  404  404  404  404  404
 POST /console/                                                    in  405  405  405  405  405  405  405  405
 POST /console/style/                                              in  403  403  405  405  405  405  405  405
+POST /console/settings/                                           in  403  403  405  405  405  405  405  405
 POST /console/incidents/                                          in  403  403  405  405  405  405  405  405
 POST /console/incidents/declare/                                  in  403  403  403  403  403  200  200  200
 POST /console/incidents/{incident}/                               in  403  403  405  405  405  405  405  405

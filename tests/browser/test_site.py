@@ -173,7 +173,9 @@ def test_a_customer_reads_their_own_numbers_first_thing(site, browser):
     assert "For you, Harbour Books" in text
     assert "Northwind" not in page.content()
     assert re.search(r"\d+ of your \d+", text)
-    assert page.goto(f"{site}/console/").status == 403
+    page.goto(f"{site}/console/")
+    assert page.url == f"{site}/"
+    assert page.goto(f"{site}/console/incidents/").status == 403
     context.close()
 
 

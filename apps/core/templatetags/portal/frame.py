@@ -8,6 +8,7 @@ from django.template import Context
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 
+from apps.core.places import COMMANDS, SETTINGS, Place, open_to
 from apps.core.templatetags.portal.library import register
 
 #: Label, URL name, the permission it needs ("" = anybody with a console). Hidden while the name does not exist.
@@ -21,7 +22,7 @@ NAVIGATION: tuple[tuple[str, str, str], ...] = (
     ("Guidance", "guidance:list", ""),
     ("Gaps", "impact:gaps", ""),
     ("Reports", "statuspage:reports", ""),
-    ("Settings", "accounts:settings", "settings"),
+    ("Settings", "settings", ""),
 )
 
 
@@ -55,6 +56,13 @@ def nav_items(context: Context) -> list[NavItem]:
     ]
     current = max(here, key=len, default=None)
     return [NavItem(label, href, href == current) for label, href in found]
+
+
+@register.simple_tag(takes_context=True)
+def command_places(context: Context) -> list[Place]:
+    """Return where the command bar leads: verbs first, then the settings; the navigation stands beside them."""
+    user = getattr(context.get("request"), "user", None)
+    return open_to(user, (*COMMANDS, *SETTINGS))
 
 
 @register.simple_tag(takes_context=True)
