@@ -1,140 +1,37 @@
-"""The impact of a window: who tried to do what, how it ended, who was hit, and what cannot be told.
+"""What the passes over the events find, by scope: everybody, one customer, one operation."""
 
-    with connect() as con:
-        result = compute(
-            con,
-            files=[...],                 # Parquet segments that hold `attempts.reads(...)`
-            start_ms=..., end_ms=...,    # the window, end not included
-            as_of_ms=...,                # "seen at": events after it are not looked at
-            data_end_ms=...,             # the watermark: until when the data is complete
-            names=Catalogue(...),
-        )
-    result.as_json(); result.story; story.story_for(result, customer_id)
-
-`compute` is a function of its arguments: no clock, no settings, nothing kept. Raises ValueError for
-a window that does not end after it starts, `sql.Cancelled` when `cancelled()` says so, and DuckDB's
-errors when a file cannot be read.
-"""
-
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from apps.analytics import measures, story
-from apps.analytics.actors import ACTOR_SHARE_NEEDED
+from apps.analytics import measures
 from apps.analytics.attempts import (
-    DAY_MS,
-    DEFAULT_WINDOW_S,
     Cleaned,
     Frame,
     build_chains,
     clean,
-    reads,
 )
-from apps.analytics.events import ActorKind
-from apps.analytics.gaps import find_gaps
 from apps.analytics.measures import CannotTell, NotReturned, Outage, UserUptime
 from apps.analytics.names import Catalogue, JourneyName, Week
 from apps.analytics.results import (
-    CLASSES,
-    Actors,
     Attempts,
     Blocked,
-    Coverage,
-    CustomerImpact,
     CustomerJourney,
     ExtraWait,
-    Figures,
-    ImpactResult,
-    JourneyImpact,
-    OperationImpact,
-    Requests,
-    ValueAtRisk,
 )
-from apps.analytics.sql import Connection, Fragment, Row, Runner, connect, fill, numbers, rows_of
+from apps.analytics.sql import Fragment, Row, Runner, fill, numbers, rows_of
 from apps.analytics.stats import Lost
-
-__all__ = ["ImpactResult", "compute", "connect", "grade", "reads"]
 
 Scope = tuple[str, int]
 """("all", 0), ("customer", id), ("operation", id)."""
 EVERYBODY: Scope = ("all", 0)
-
 RETRIED_NEEDED = 20
-HIT_SHARE = 0.20
-SLOW_SHARE = 0.10
-SLOW_NEEDED = 5
 PROPOSED_CHANGES = 12
 PROPOSED_BUSIEST = 5
-STEPS = 10
-NO_UPTIME = UserUptime(None, None, None, 0)
-
-
-def compute(
-    con: Connection,
-    *,
-    files: Sequence[str],
-    start_ms: int,
-    end_ms: int,
-    as_of_ms: int,
-    data_end_ms: int,
-    names: Catalogue,
-    horizon_ms: int = DAY_MS,
-    windows: Mapping[tuple[str, int], float] | None = None,
-    latency_tenets_ms: Mapping[int, int] | None = None,
-    service: int | None = None,
-    baseline_weeks: Sequence[Week] = (),
-    tenets: Sequence[Mapping[str, Any]] = (),
-    progress: Callable[[int, int, str], None] | None = None,
-    cancelled: Callable[[], bool] | None = None,
-) -> ImpactResult:
-    """Compute what the window did to customers.
-
-    Args:
-        con: a DuckDB of its own (`connect`); what this call makes there it removes again.
-        files: Parquet segments for `reads(start_ms=, end_ms=, horizon_ms=)`; more do no harm.
-        start_ms, end_ms: the window in epoch ms, end not included. An attempt belongs to it when it
-            starts in it.
-        as_of_ms: the moment from which it is seen.
-        data_end_ms: the watermark; nothing after it is known.
-        names: what ids are called; journeys with their completing operation and value.
-        horizon_ms: H, how long somebody may take to come back.
-        windows: W in seconds per (kind of customer, operation); 300 s, stated as default, elsewhere.
-        latency_tenets_ms: promised latency per operation; without it no success is slow.
-        service: only this service.
-        baseline_weeks: earlier weeks, for what never came and who did not return.
-        tenets: rows for the answer's "tenets", judged by the caller.
-        progress: called with (step, steps, label).
-        cancelled: asked between steps.
-    """
-    if end_ms <= start_ms:
-        message = "the window must end after it starts"
-        raise ValueError(message)
-    frame = Frame(
-        files=tuple(files),
-        start_ms=start_ms,
-        end_ms=end_ms,
-        as_of_ms=as_of_ms,
-        data_end_ms=data_end_ms,
-        horizon_ms=horizon_ms,
-        service=service,
-        windows=dict(windows or {}),
-        kinds={c.id: c.kind for c in names.customers.values()},
-        latency_tenets_ms=dict(latency_tenets_ms or {}),
-    )
-    run = Runner(con, steps=STEPS, progress=progress, cancelled=cancelled)
-    try:
-        facts = _gather(run, frame, names, baseline_weeks)
-    finally:
-        run.drop_all()
-    result = _assemble(facts, frame, names, as_of_ms=as_of_ms, data_end_ms=data_end_ms)
-    result = replace(result, tenets=tuple(tenets))
-    result = replace(result, gaps=find_gaps(result, proxies=len(facts.cleaned.proxies)))
-    return replace(result, story=story.tell(result))
 
 
 @dataclass
-class _Facts:
+class Facts:
     """What the passes over the events found, by scope."""
 
     cleaned: Cleaned
@@ -158,9 +55,9 @@ class _Facts:
     basis: dict[str, Any] = field(default_factory=dict)
 
 
-def _gather(run: Runner, frame: Frame, names: Catalogue, weeks: Sequence[Week]) -> _Facts:
+def gather(run: Runner, frame: Frame, names: Catalogue, weeks: Sequence[Week]) -> Facts:
     run.step("reading and cleaning events")
-    facts = _Facts(clean(run, frame))
+    facts = Facts(clean(run, frame))
     run.step("finding failures and what followed")
     build_chains(run, frame)
     _add_usual_latency(run, frame)
@@ -195,7 +92,6 @@ def _gather(run: Runner, frame: Frame, names: Catalogue, weeks: Sequence[Week]) 
 
 
 _SETS = "GROUPING SETS ((), (customer), (operation))"
-
 _TOUCHED_CELLS = f"""
 SELECT CASE WHEN grouping(customer) = 0 THEN 'customer' WHEN grouping(operation) = 0
             THEN 'operation' ELSE 'all' END,
@@ -206,7 +102,6 @@ SELECT CASE WHEN grouping(customer) = 0 THEN 'customer' WHEN grouping(operation)
        count(DISTINCT actor), count(DISTINCT actor) FILTER (failed > 0)
 FROM touched WHERE n > 0 GROUP BY {_SETS} HAVING count(*) > 0
 """  # noqa: S608
-
 _APART = f"""
 SELECT CASE WHEN grouping(customer) = 0 THEN 'customer' WHEN grouping(operation) = 0
             THEN 'operation' ELSE 'all' END,
@@ -215,7 +110,6 @@ SELECT CASE WHEN grouping(customer) = 0 THEN 'customer' WHEN grouping(operation)
        count_if(traffic = 1), count_if(traffic = 2)
 FROM deduped WHERE ts >= $start AND ts < $end AND traffic <> 0 GROUP BY {_SETS} HAVING count(*) > 0
 """  # noqa: S608
-
 _DROPPED = f"""
 SELECT CASE WHEN grouping(customer) = 0 THEN 'customer' WHEN grouping(operation) = 0
             THEN 'operation' ELSE 'all' END,
@@ -224,7 +118,6 @@ SELECT CASE WHEN grouping(customer) = 0 THEN 'customer' WHEN grouping(operation)
        count(*)
 FROM once_dropped WHERE ts >= $start AND ts < $end GROUP BY {_SETS} HAVING count(*) > 0
 """  # noqa: S608
-
 _KINDS = "SELECT kind, count(DISTINCT actor) FROM touched WHERE n > 0 AND kind > 0 GROUP BY kind"
 
 
@@ -249,7 +142,7 @@ def _add_usual_latency(run: Runner, frame: Frame) -> None:
     )
 
 
-def _count_attempts(run: Runner, facts: _Facts) -> None:
+def _count_attempts(run: Runner, facts: Facts) -> None:
     """Attempts and people per class and scope: the told chains, the quiet groups, the lonely."""
     run.view(
         "ended",
@@ -314,7 +207,7 @@ def _ended_cells(table: str, what: str, by: str, where: str = "true") -> str:
     )
 
 
-def _journeys(names: Catalogue, facts: _Facts, service: int | None) -> list[JourneyName]:
+def _journeys(names: Catalogue, facts: Facts, service: int | None) -> list[JourneyName]:
     """The declared journeys that were tried, and proposals for services that declare none.
 
     Proposed: one journey per operation that changes something (at most 12, the busiest), else the
@@ -451,203 +344,3 @@ def _blocked(
 def _ordered(journey: JourneyName) -> tuple[int, ...]:
     """The steps in order, the completing one last."""
     return (*(op for op in journey.operations if op != journey.done), journey.done)
-
-
-def _figures(
-    facts: _Facts,
-    scope: Scope,
-    *,
-    uptime: UserUptime = NO_UPTIME,
-    not_returned: NotReturned | CannotTell | None = None,
-) -> Figures:
-    n, failed, aborted, named_customer, with_actor, with_key, actors, hit = facts.touched.get(
-        scope, (0, 0, 0, 0, 0, 0, 0, 0)
-    )
-    bots, probes = facts.apart.get(scope, (0, 0))
-    told = bool(n) and (with_actor or 0) / n >= ACTOR_SHARE_NEEDED
-    kinds = {}
-    if scope == EVERYBODY:
-        kinds = {ActorKind(kind).name.lower(): int(k) for kind, k in sorted(facts.kinds.items())}
-    return Figures(
-        coverage=Coverage(
-            *(
-                float(part or 0) / n if n else None
-                for part in (named_customer, with_actor, with_key)
-            )
-        ),
-        requests=Requests(
-            total=int(n),
-            failed=int(failed),
-            client_aborts=int(aborted),
-            bots=int(bots),
-            probes=int(probes),
-            duplicates=facts.dropped.get(scope, 0),
-        ),
-        actors=Actors(
-            total=int(actors) if told or not n else None,
-            hit=int(hit) if told or not n else None,
-            at_least_total=int(actors),
-            at_least_hit=int(hit),
-            by_kind=kinds,
-        ),
-        attempts=_classes(facts.attempts.get(scope, {})),
-        people=_classes(facts.people.get(scope, {})),
-        extra_wait=facts.waits.get(scope, ExtraWait()),
-        user_uptime=uptime,
-        lost=_lost(facts, scope, float(with_actor or 0), n, failed),
-        not_returned=not_returned or CannotTell("computed for everybody together only"),
-    )
-
-
-def _classes(counts: Mapping[str, int]) -> Attempts:
-    return Attempts(**{name: counts.get(name, 0) for name in CLASSES})
-
-
-def _lost(facts: _Facts, scope: Scope, with_actor: float, n: int, failed: int) -> Lost | CannotTell:
-    """Without actors a retry looks like a new attempt: with failures about, that hides the lost."""
-    if n and with_actor / n < ACTOR_SHARE_NEEDED and failed / n > 0.02:
-        return CannotTell(
-            "retries cannot be told from new attempts: too few requests carry an actor"
-        )
-    if scope in facts.lost:
-        return facts.lost[scope]
-    overall = facts.lost.get(EVERYBODY, CannotTell("no earlier weeks to compare with"))
-    if isinstance(overall, CannotTell):
-        return overall
-    return CannotTell("too few attempts in earlier weeks to expect 30 in the window")
-
-
-def grade(figures: Figures, outage: Outage | None) -> str:
-    """How hard a customer was hit, in one word.
-
-    * `not_hit`: no failed request, and no more than a tenth of attempts slow;
-    * `cannot_tell`: requests failed, but no attempt could be told to have gone wrong or right after
-      a failure (no actors, no keys, or too busy to tell retries from new work);
-    * `hit`: an outage of their own, or at least 20 % of the attempts that can be told did not get
-      through (gave up, came back later, still open);
-    * `partly_hit`: some attempts did not get through;
-    * `slowed`: all got through in the end, after failures or over the promised latency.
-    """
-    attempts = figures.attempts
-    told = attempts.total - attempts.cannot_tell
-    if outage is not None or (attempts.failed and attempts.failed >= HIT_SHARE * told):
-        return "hit"
-    if attempts.failed:
-        return "partly_hit"
-    if figures.requests.failed and not attempts.retried:
-        # failures of attempts that began before the window leave nothing in it to judge
-        return "cannot_tell" if attempts.cannot_tell else "slowed"
-    slow = attempts.slow >= max(SLOW_NEEDED, SLOW_SHARE * told)
-    return "slowed" if attempts.retried or slow else "not_hit"
-
-
-def _assemble(
-    facts: _Facts, frame: Frame, names: Catalogue, *, as_of_ms: int, data_end_ms: int
-) -> ImpactResult:
-    figures = _figures(
-        facts,
-        EVERYBODY,
-        uptime=facts.uptime.get(None, NO_UPTIME),
-        not_returned=facts.not_returned,
-    )
-    return ImpactResult(
-        start_ms=frame.start_ms,
-        end_ms=frame.end_ms,
-        as_of_ms=as_of_ms,
-        watermark_ms=data_end_ms,
-        horizon_ms=frame.horizon_ms,
-        provisional=frame.seen_until_ms < frame.end_ms + frame.horizon_ms,
-        figures=figures,
-        journeys=tuple(
-            _journey(facts, number, journey) for number, journey in enumerate(facts.journeys)
-        ),
-        operations=tuple(
-            OperationImpact(
-                op, names.operation(op).name, names.operation(op).service, _figures(facts, scope)
-            )
-            for scope in _ranked(facts, "operation")
-            for op in (scope[1],)
-        ),
-        customers=tuple(
-            _customer(facts, names, scope[1]) for scope in _ranked(facts, "customer") if scope[1]
-        ),
-        gaps=(),
-        windows=_windows(frame),
-        basis={
-            "files": len(frame.files),
-            "read": {"from_ms": frame.read_from_ms, "to_ms": frame.read_to_ms},
-            "horizon_s": frame.horizon_ms // 1000,
-            "hosts_with_clock_skew": facts.cleaned.skewed_hosts,
-            "proxy_addresses": len(facts.cleaned.proxies),
-            "probes_by_rhythm": len(facts.cleaned.probes),
-            "retried_with_wait": figures.extra_wait.n,
-            "uptime_actors": figures.user_uptime.actors,
-            "uptime_one_actor_in": facts.uptime_one_in,
-        },
-    )
-
-
-def _ranked(facts: _Facts, kind: str) -> list[Scope]:
-    """Scopes of one kind, those with most failed attempts first, then failed requests, then size."""
-
-    def harm(scope: Scope) -> tuple[int, int, int, int]:
-        ended, row = facts.attempts.get(scope, {}), facts.touched[scope]
-        lost = sum(ended.get(name, 0) for name in ("gave_up", "came_back", "open"))
-        return (-lost, -int(row[1]), -int(row[0]), scope[1])
-
-    return sorted((scope for scope in facts.touched if scope[0] == kind), key=harm)
-
-
-def _journey(facts: _Facts, number: int, journey: JourneyName) -> JourneyImpact:
-    figures = _figures(facts, ("operation", journey.done))
-    return JourneyImpact(
-        id=journey.id,
-        name=journey.name,
-        declared=journey.declared,
-        done=journey.done,
-        operations=journey.operations,
-        figures=figures,
-        blocked_at=tuple(facts.blocked.get(number, ())),
-        value=_value(journey, figures),
-        verb=journey.verb,
-    )
-
-
-def _value(journey: JourneyName, figures: Figures) -> ValueAtRisk | None:
-    """Given-up attempts times the journey's value, plus the lost ones where they can be told."""
-    if journey.value is None:
-        return None
-    low = middle = high = float(figures.attempts.gave_up)
-    if isinstance(figures.lost, Lost):
-        interval = figures.lost.interval
-        low += max(0.0, interval.low)
-        middle += max(0.0, interval.estimate)
-        high += max(0.0, interval.high)
-    return ValueAtRisk(
-        journey.currency, middle * journey.value, low * journey.value, high * journey.value
-    )
-
-
-def _customer(facts: _Facts, names: Catalogue, customer_id: int) -> CustomerImpact:
-    customer = names.customer(customer_id)
-    figures = _figures(
-        facts, ("customer", customer_id), uptime=facts.uptime.get(customer_id, NO_UPTIME)
-    )
-    outage = facts.outages.get(customer_id)
-    return CustomerImpact(
-        id=customer_id,
-        name=customer.name,
-        kind=customer.kind,
-        grade=grade(figures, outage),
-        figures=figures,
-        outage=outage,
-        journeys=tuple(facts.customer_journeys.get(customer_id, ())),
-    )
-
-
-def _windows(frame: Frame) -> dict[str, Any]:
-    given = [
-        {"kind": kind, "operation": operation, "seconds": seconds, "source": "given"}
-        for (kind, operation), seconds in sorted(frame.windows.items())
-    ]
-    return {"default": {"seconds": DEFAULT_WINDOW_S, "source": "default"}, "given": given}

@@ -1,0 +1,41 @@
+"""What these measures find."""
+
+from dataclasses import dataclass
+
+from apps.analytics.stats import Interval
+
+
+@dataclass(frozen=True, slots=True)
+class CannotTell:
+    """The honest answer where a number would be a guess."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserUptime:
+    """Share of active user time that was up, before, during and after the window (0..1 or None)."""
+
+    before: float | None
+    during: float | None
+    after: float | None
+    actors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A customer's own outage: first failure to next success (None: not seen), failures in it."""
+
+    from_ms: int
+    to_ms: int | None
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotReturned:
+    """People whose attempt failed for good, and how many more than usual have not been seen since."""
+
+    exposed: int
+    missing: int
+    interval: Interval
+    compared: int

@@ -1,0 +1,235 @@
+"""What needs earlier weeks: the lost, who never even tried, and the gone, who did not return."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from apps.analytics.attempts import (
+    DAY_MS,
+    DEFAULT_WINDOW_S,
+    HOUR_MS,
+    Frame,
+    behind_proxies_sql,
+    clean_sql,
+    remove_duplicates,
+    without_sql,
+)
+from apps.analytics.measures.found import CannotTell, NotReturned
+from apps.analytics.names import Week
+from apps.analytics.sql import Fragment, Runner, events_from, fill
+from apps.analytics.stats import Lost, Stratum, excess_gone, lost_attempts
+
+EXPOSED_NEEDED = 30
+BIN_MS = 5 * 60_000
+CONTROL_MS = 3 * HOUR_MS
+WEEK_MS = 7 * DAY_MS
+LOST_CUSTOMERS = 200
+
+
+def open_history(
+    run: Runner,
+    frame: Frame,
+    weeks: Sequence[Week],
+    *,
+    proxies: Sequence[int],
+    probes: Sequence[int],
+) -> None:
+    """Make `history`: the cleaned events of the earlier weeks and of the window's own reading."""
+    files = [*frame.files, *(name for week in weeks for name in week.files)]
+    run.view("history_events", events_from(files, located=True))
+    within = Fragment("true" if frame.service is None else f"service = {int(frame.service)}")
+    first = frame.start_ms - WEEK_MS * (max(w.back for w in weeks) + 2)
+    run.view(
+        "history_raw",
+        fill(
+            "SELECT * FROM history_events WHERE ts >= $first AND ts < $last AND $within",
+            first=first,
+            last=frame.read_to_ms,
+            within=within,
+        ),
+    )
+    remove_duplicates(run, source="history_raw", target="history_once")
+    run.view("history_visits", clean_sql(source="history_once"))
+    run.view("history_people", without_sql(source="history_visits", probes=probes))
+    run.view("history", behind_proxies_sql(source="history_people", proxies=proxies))
+
+
+def lost(
+    run: Runner, frame: Frame, weeks: Sequence[Week], *, operations: Iterable[int]
+) -> dict[tuple[str, int], Lost | CannotTell]:
+    """Lost attempts ("never even tried") for everybody, for operations, for large customers.
+
+    Keys: ("all", 0), ("operation", id), ("customer", id). A start is a request that does not follow
+    a failure of the same actor at the same thing within W. Weeks differ by exactly seven days.
+    Refuses where fewer than 3 weeks or 30 expected (see `stats.lost_attempts`).
+    """
+    length_ms = frame.end_ms - frame.start_ms
+    if length_ms > WEEK_MS // 2:
+        return {("all", 0): CannotTell("the window is longer than half a week")}
+    per_window = max(1, round(length_ms / BIN_MS))
+    bin_ms = length_ms / per_window
+    control = max(1, round(CONTROL_MS / bin_ms))
+    step = max(1, round(HOUR_MS / 2 / bin_ms))
+    back = max(week.back for week in weeks)
+    zero = int((WEEK_MS - length_ms) // bin_ms)
+    run.table("starts", _starts_sql(frame, bin_ms=bin_ms, zero=zero, per_window=per_window))
+    shape = (back + 1, zero + per_window)
+    wanted = [("all", 0, "true")]
+    wanted += [("operation", op, f"operation = {int(op)}") for op in sorted(set(operations))]
+    wanted += [("customer", c, f"customer = {c}") for c in _large_customers(run, zero, len(weeks))]
+    result: dict[tuple[str, int], Lost | CannotTell] = {}
+    for kind, ident, condition in wanted:
+        grid = np.zeros(shape, dtype=np.int64)
+        counts = run.rows(
+            fill(
+                "SELECT week, bin, sum(n) FROM starts WHERE $condition AND week <= $back"
+                " GROUP BY week, bin",
+                condition=Fragment(condition),
+                back=back,
+            )
+        )
+        if counts:
+            week, place, n = (
+                np.array(column, dtype=np.int64) for column in zip(*counts, strict=True)
+            )
+            grid[week, place] = n
+        answer = lost_attempts(grid, zero=zero, length=per_window, control=control, step=step)
+        result[kind, ident] = CannotTell(answer) if isinstance(answer, str) else answer
+    return result
+
+
+def _large_customers(run: Runner, zero: int, weeks: int) -> list[int]:
+    """Customers for whom 30 attempts may be expected in the window, the largest first."""
+    found = run.rows(
+        fill(
+            "SELECT customer FROM starts WHERE week >= 1 AND bin >= $zero AND customer <> 0"
+            " GROUP BY customer HAVING sum(n) >= $least ORDER BY sum(n) DESC, customer LIMIT $most",
+            zero=zero,
+            least=15 * weeks,
+            most=LOST_CUSTOMERS,
+        )
+    )
+    return [int(row[0]) for row in found]
+
+
+def _starts_sql(frame: Frame, *, bin_ms: float, zero: int, per_window: int) -> str:
+    """Attempt starts per (week, bin, customer, operation); bin `zero` begins with the window."""
+    return fill(
+        """
+        WITH e AS (
+            SELECT ts, customer, operation, target, actor, outcome FROM history
+            WHERE outcome <> 2 AND ts < $end),
+        troubled AS (
+            SELECT DISTINCT customer, operation, actor FROM e WHERE outcome = 1 AND actor IS NOT NULL),
+        quiet AS (
+            SELECT e.ts, e.customer, e.operation FROM e ANTI JOIN troubled t
+            ON e.customer = t.customer AND e.operation = t.operation AND e.actor = t.actor),
+        looked AS (
+            SELECT e.*, lag(outcome) OVER p AS before, lag(ts) OVER p AS before_ts
+            FROM e SEMI JOIN troubled t
+            ON e.customer = t.customer AND e.operation = t.operation AND e.actor = t.actor
+            WINDOW p AS (PARTITION BY e.customer, e.operation, e.target, e.actor
+                         ORDER BY ts, outcome DESC)),
+        begun AS (
+            SELECT ts, customer, operation FROM quiet
+            UNION ALL SELECT ts, customer, operation FROM looked
+            WHERE before IS NULL OR before = 0 OR ts - before_ts > $w_ms),
+        placed AS (
+            SELECT (($end - 1 - ts) // $week_ms)::INTEGER AS week, customer, operation, ts FROM begun)
+        SELECT week, customer, operation,
+               floor((ts - ($start - week * $week_ms)) / $bin_ms)::INTEGER + $zero AS bin,
+               count(*) AS n
+        FROM placed GROUP BY ALL HAVING bin >= 0 AND bin < $bins
+        """,
+        start=frame.start_ms,
+        end=frame.end_ms,
+        week_ms=Fragment(f"{WEEK_MS}::BIGINT"),
+        w_ms=DEFAULT_WINDOW_S * 1000,
+        bin_ms=Fragment(repr(float(bin_ms))),
+        zero=zero,
+        bins=zero + per_window,
+    )
+
+
+def not_returned(run: Runner, frame: Frame, weeks: Sequence[Week]) -> NotReturned | CannotTell:
+    """People whose attempt was given up (or who came back only later) and who were not seen since.
+
+    Not seen: no request in the horizon H after the window. Compared with people active in the same
+    window of earlier weeks, stratum by stratum of activity (active hours in the seven days before):
+    never with everyone else, for those who are hit are the active ones. Refuses below 30 exposed,
+    without an earlier week whose seven days before are known too, and before H has passed.
+    """
+    if frame.seen_until_ms < frame.end_ms + frame.horizon_ms:
+        return CannotTell("the time in which they may come back has not passed")
+    (exposed,) = run.one(
+        "SELECT count(DISTINCT actor) FROM chains WHERE class IN ('gave_up', 'came_back')"
+    )
+    if exposed < EXPOSED_NEEDED:
+        return CannotTell(f"only {exposed} people failed for good; 30 are needed")
+    run.table(
+        "exposed",
+        "SELECT DISTINCT actor FROM chains"
+        " WHERE class IN ('gave_up', 'came_back') AND actor IS NOT NULL",
+    )
+    (first,) = run.one("SELECT min(ts) FROM history")
+    backs = [
+        w.back
+        for w in weeks
+        if first <= frame.start_ms - WEEK_MS * (w.back + 1) + DAY_MS and w.back > 0
+    ]
+    if not backs:
+        return CannotTell("no earlier week with the seven days before it to compare with")
+    ours = _strata(run, frame, back=0)
+    theirs: dict[int, tuple[int, int]] = {}
+    for back in backs:
+        for stratum, (n, gone) in _strata(run, frame, back=back).items():
+            known = theirs.get(stratum, (0, 0))
+            theirs[stratum] = (known[0] + n, known[1] + gone)
+    if not theirs:
+        return CannotTell("nobody was active in the same window of earlier weeks")
+    strata = [
+        Stratum(n, gone, *_nearest(theirs, stratum)) for stratum, (n, gone) in sorted(ours.items())
+    ]
+    missing = sum(s.exposed_gone for s in strata)
+    compared = sum(n for n, _ in theirs.values())
+    return NotReturned(int(exposed), missing, excess_gone(strata), compared)
+
+
+def _nearest(known: dict[int, tuple[int, int]], stratum: int) -> tuple[int, int]:
+    """The comparison of this stratum, or of the nearest one that has any."""
+    return known[min(known, key=lambda other: (abs(other - stratum), other))]
+
+
+def _strata(run: Runner, frame: Frame, *, back: int) -> dict[int, tuple[int, int]]:
+    """(people, of these gone) per stratum of earlier activity, for the week `back` weeks earlier."""
+    start, end = frame.start_ms - back * WEEK_MS, frame.end_ms - back * WEEK_MS
+    who = "SELECT actor FROM exposed"
+    if back:
+        who = fill(
+            "SELECT DISTINCT actor FROM history"
+            " WHERE actor IS NOT NULL AND outcome <> 2 AND ts >= $start AND ts < $end",
+            start=start,
+            end=end,
+        )
+    found = run.rows(
+        fill(
+            """
+            WITH who AS ($who),
+            seen AS (
+                SELECT actor,
+                       count(DISTINCT CASE WHEN ts < $start THEN ts // 3600000 END) AS hours,
+                       count_if(ts >= $end) AS after
+                FROM history SEMI JOIN who USING (actor)
+                WHERE ts >= $before AND ts < $until GROUP BY actor)
+            SELECT CASE WHEN hours <= 2 THEN hours WHEN hours <= 4 THEN 3 WHEN hours <= 7 THEN 4
+                        ELSE 5 END AS stratum, count(*), count_if(after = 0)
+            FROM seen GROUP BY stratum
+            """,
+            who=Fragment(who),
+            start=start,
+            end=end,
+            before=start - WEEK_MS,
+            until=end + frame.horizon_ms,
+        )
+    )
+    return {int(s): (int(n), int(gone)) for s, n, gone in found}
