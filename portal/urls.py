@@ -26,6 +26,7 @@ console: list[URLPattern | URLResolver] = [
     path("style/", allowed("console")(style), name="style"),
     path("settings/", allowed("console")(settings), name="settings"),
     path("", include("apps.outreach.today_urls")),
+    path("search/", include("apps.outreach.search_urls")),
     path("incidents/", include("apps.incidents.urls")),
     path("customers/", include("apps.outreach.customer_urls")),
     path("tenets/", include("apps.tenets.urls")),

@@ -34,6 +34,7 @@ GET  /console/reports/                                            in  403  403  
 GET  /console/                                                    in  302  302  200  200  200  200  200  200
 GET  /console/style/                                              in  403  403  200  200  200  200  200  200
 GET  /console/settings/                                           in  403  403  200  200  200  200  200  200
+GET  /console/search/                                             in  403  403  200  200  200  200  200  200
 GET  /console/incidents/                                          in  403  403  200  200  200  200  200  200
 GET  /console/incidents/declare/                                  in  403  403  403  403  403  200  200  200
 GET  /console/incidents/{incident}/                               in  403  403  200  200  200  200  200  200
@@ -89,6 +90,7 @@ POST /console/reports/                                            in  403  403  
 POST /console/                                                    in  405  405  405  405  405  405  405  405
 POST /console/style/                                              in  403  403  405  405  405  405  405  405
 POST /console/settings/                                           in  403  403  405  405  405  405  405  405
+POST /console/search/                                             in  403  403  405  405  405  405  405  405
 POST /console/incidents/                                          in  403  403  405  405  405  405  405  405
 POST /console/incidents/declare/                                  in  403  403  403  403  403  200  200  200
 POST /console/incidents/{incident}/                               in  403  403  405  405  405  405  405  405

@@ -18,6 +18,7 @@ from apps.core.templatetags.portal.drawings import (
     segments,
     sparkline,
 )
+from apps.core.templatetags.portal.found import marked
 from apps.core.templatetags.portal.frame import NAVIGATION, NavItem, nav_items, pages, theme
 from apps.core.templatetags.portal.library import register
 from apps.core.templatetags.portal.numbers import (
@@ -61,6 +62,7 @@ __all__ = [
     "interval",
     "is_text",
     "markdown",
+    "marked",
     "message_state",
     "nav_items",
     "number",
