@@ -5,6 +5,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, include, path
 
 from apps.accounts.access import allowed
+from apps.accounts.views.people import invitation
 from apps.core.views import healthz, settings, style
 from apps.statuspage.views import SignIn
 
@@ -16,6 +17,7 @@ public = [
         login_not_required(SignIn.as_view()),
         name="login",
     ),
+    path("invitation/<str:token>/", invitation, name="invitation"),
     path("api/v1/", include("apps.telemetry.urls")),
     path("errors/", include("apps.guidance.public_urls")),
     path("", include("apps.statuspage.urls")),
@@ -33,6 +35,7 @@ console: list[URLPattern | URLResolver] = [
     path("outreach/", include("apps.outreach.urls")),
     path("guidance/", include("apps.guidance.urls")),
     path("gaps/", include("apps.impact.urls")),
+    path("", include("apps.accounts.urls")),
 ]
 
 urlpatterns = [

@@ -133,9 +133,7 @@ class Invitation(Claimable):
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True)
-    state = models.CharField(
-        max_length=10, choices=InvitationState, default=InvitationState.QUEUED
-    )
+    state = models.CharField(max_length=10, choices=InvitationState, default=InvitationState.QUEUED)
     send_after = models.DateTimeField()
     reply = models.CharField(max_length=500, blank=True)  # why the mail did not leave
 

@@ -17,7 +17,6 @@ from django.utils import timezone
 from apps.accounts.models import User, UserSession
 from apps.accounts.whereabouts import Whereabouts, of_request
 
-
 #: A session's row says when it was last seen, to this many seconds.
 EVERY = 300
 #: How many sessions a process remembers having noted.

@@ -20,6 +20,7 @@ TABLE = """
 GET  /healthz                                                    200  200  200  200  200  200  200  200  200
 GET  /sign-in/                                                   200  302  302  302  302  302  302  302  302
 GET  /sign-out/                                                   in  405  405  405  405  405  405  405  405
+GET  /invitation/{token}/                                         200  200  200  200  200  200  200  200  200
 GET  /api/v1/events                                              405  405  405  405  405  405  405  405  405
 GET  /errors/                                                    400  400  400  400  400  400  400  400  400
 GET  /errors/502                                                 200  200  200  200  200  200  200  200  200
@@ -73,9 +74,24 @@ GET  /console/guidance/new/                                       in  403  403  
 GET  /console/guidance/502/anyone/                                in  403  403  200  200  200  200  200  200
 GET  /console/gaps/                                               in  403  403  200  200  200  200  200  200
 GET  /console/gaps/{gap}/assign/                                  in  403  403  403  403  403  405  405  405
+GET  /console/people/                                              in  403  403  403  403  403  403  403  200
+GET  /console/people/invite/                                       in  403  403  403  403  403  403  403  200
+GET  /console/people/{person}/                                     in  403  403  403  403  403  403  403  200
+GET  /console/people/{person}/invite-again/                        in  403  403  403  403  403  403  403  405
+GET  /console/people/{person}/role/                                in  403  403  403  403  403  403  403  405
+GET  /console/people/{person}/deactivate/                          in  403  403  403  403  403  403  403  405
+GET  /console/people/{person}/reactivate/                          in  403  403  403  403  403  403  403  405
+GET  /console/keys/                                                in  403  403  403  403  403  403  403  200
+GET  /console/keys/issue/                                          in  403  403  403  403  403  403  403  200
+GET  /console/keys/{key}/rotate/                                   in  403  403  403  403  403  403  403  200
+GET  /console/keys/{key}/revoke/                                   in  403  403  403  403  403  403  403  405
+GET  /console/account/                                             in  403  403  200  200  200  200  200  200
+GET  /console/account/password/                                    in  403  403  200  200  200  200  200  200
+GET  /console/account/sessions/end/                                in  403  403  405  405  405  405  405  405
 POST /healthz                                                    200  200  200  200  200  200  200  200  200
 POST /sign-in/                                                   200  302  302  302  302  302  302  302  302
 POST /sign-out/                                                   in  302  302  302  302  302  302  302  302
+POST /invitation/{token}/                                         422  422  422  422  422  422  422  422  422
 POST /api/v1/events                                              415  415  415  415  415  415  415  415  415
 POST /errors/                                                    405  405  405  405  405  405  405  405  405
 POST /errors/502                                                 405  405  405  405  405  405  405  405  405
@@ -129,12 +145,27 @@ POST /console/guidance/new/                                       in  403  403  
 POST /console/guidance/502/anyone/                                in  403  403  403  403  403  200  200  200
 POST /console/gaps/                                               in  403  403  405  405  405  405  405  405
 POST /console/gaps/{gap}/assign/                                  in  403  403  403  403  403  303  303  303
+POST /console/people/                                              in  403  403  403  403  403  403  403  405
+POST /console/people/invite/                                       in  403  403  403  403  403  403  403  422
+POST /console/people/{person}/                                     in  403  403  403  403  403  403  403  405
+POST /console/people/{person}/invite-again/                        in  403  403  403  403  403  403  403  200
+POST /console/people/{person}/role/                                in  403  403  403  403  403  403  403  303
+POST /console/people/{person}/deactivate/                          in  403  403  403  403  403  403  403  303
+POST /console/people/{person}/reactivate/                          in  403  403  403  403  403  403  403  303
+POST /console/keys/                                                in  403  403  403  403  403  403  403  405
+POST /console/keys/issue/                                          in  403  403  403  403  403  403  403  422
+POST /console/keys/{key}/rotate/                                   in  403  403  403  403  403  403  403  422
+POST /console/keys/{key}/revoke/                                   in  403  403  403  403  403  403  403  303
+POST /console/account/                                             in  403  403  422  422  422  422  422  422
+POST /console/account/password/                                    in  403  403  422  422  422  422  422  422
+POST /console/account/sessions/end/                                in  403  403  303  303  303  303  303  303
 """
 
 ROWS = [line.split() for line in TABLE.strip().splitlines() if not line.startswith("#")]
 #: The only addresses that answer somebody who has not signed in.
 PUBLIC = {
-    "", "healthz", "sign-in/", "api/v1/events", "errors/", "errors/<str:code>", "i/<str:reference>"
+    "", "healthz", "sign-in/", "api/v1/events", "errors/", "errors/<str:code>", "i/<str:reference>",
+    "invitation/<str:token>/",
 }  # fmt: skip
 
 

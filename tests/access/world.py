@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from django.db import connection
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 
+from apps.accounts import actions as accounts
 from apps.accounts.models import Role, User
 from apps.customers.models import Customer, Kind
 from apps.guidance import actions as guidance
@@ -96,6 +98,12 @@ def make_access_world() -> World:
         retry_from_s=30,
         retry_to_s=90,
     )
+    admin = people["Ada"]
+    assert admin is not None
+    invited = accounts.invite_person(
+        email="zoe@example.com", name="Zoe", role=Role.VIEWER, by=admin, now=timezone.now()
+    )
+    key, _ = accounts.issue_key(name="edge", scopes=["ingest"], by=admin, now=NOW)
     delivery = outreach.deliveries.get()
     names = {
         "incident": incident.pk,
@@ -108,6 +116,9 @@ def make_access_world() -> World:
         "tenet": tenet.slug,
         "gap": gap.pk,
         "report": report.pk,
+        "person": invited.user_id,
+        "token": invited.token,
+        "key": key.pk,
     }
     return World(told, people, names, told.acme, globex, outreach, delivery)
 
@@ -128,7 +139,7 @@ def routes() -> set[str]:
 
 
 #: A sign-in writes these; that is not what a page may not do.
-NOT_WATCHED = {"django_session", "django_migrations"}
+NOT_WATCHED = {"accounts_usersession", "django_session", "django_migrations"}
 
 
 def contents() -> dict[str, str]:

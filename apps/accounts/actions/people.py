@@ -210,8 +210,7 @@ def _lock(person: User) -> User:
     """Lock a person and all admins, in one order, so that two admins cannot let go of each other at once."""
     rows = User.objects.select_for_update().order_by("pk")
     everybody = {one.pk: one for one in rows.filter(role=Role.ADMIN)}
-    found = everybody.get(person.pk) or User.objects.select_for_update().get(pk=person.pk)
-    return found
+    return everybody.get(person.pk) or User.objects.select_for_update().get(pk=person.pk)
 
 
 def _keep_an_admin(leaving: User) -> None:

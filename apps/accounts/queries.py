@@ -1,0 +1,68 @@
+"""What pages of people and keys read."""
+
+from datetime import datetime
+
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
+from django.db.models import Case, CharField, Q, QuerySet, Value, When
+
+from apps.accounts.models import PERMISSIONS, ApiKey, Role, User
+
+#: What a role lets people do, in words, by the actions of PERMISSIONS.
+IN_WORDS = {
+    "console": "read the console",
+    "incident.declare": "declare incidents",
+    "incident.edit": "handle incidents",
+    "incident.publish": "publish to customers",
+    "outreach.edit": "write messages to customers",
+    "outreach.approve": "approve messages of others",
+    "tenet.edit": "write tenets",
+    "tenet.approve": "approve tenets of others",
+    "guidance.edit": "write advice",
+    "people.manage": "manage people",
+    "keys.manage": "manage keys",
+    "audit.read": "read the audit log",
+    "settings": "change settings",
+}
+
+
+def people_list(*, search: str = "", role: str = "", state: str = "") -> QuerySet[User]:
+    """Return people with their `state` in a word: active, invited or inactive."""
+    no_password = Q(password__startswith=UNUSABLE_PASSWORD_PREFIX) & ~Q(role=Role.CUSTOMER)
+    rows = User.objects.annotate(
+        state=Case(
+            When(is_active=False, then=Value("inactive")),
+            When(no_password, then=Value("invited")),
+            default=Value("active"),
+            output_field=CharField(),
+        )
+    )
+    if search:
+        rows = rows.filter(Q(name__icontains=search) | Q(email__icontains=search))
+    if role:
+        rows = rows.filter(role=role)
+    if state not in {"", "any"}:
+        rows = rows.filter(state=state)
+    elif not state:
+        rows = rows.exclude(state="inactive")
+    return rows.order_by("name", "pk")
+
+
+def roles_in_words() -> list[tuple[str, str]]:
+    """Return what each role of ours lets people do."""
+    found = []
+    for role in Role:
+        if role == Role.CUSTOMER:
+            continue
+        does = [
+            IN_WORDS.get(action, action) for action, roles in PERMISSIONS.items() if role in roles
+        ]
+        words = f"{', '.join(does)}." if does else "nothing."
+        found.append((str(role.label), words[:1].upper() + words[1:]))
+    return found
+
+
+def key_list(*, now: datetime, ended: bool) -> QuerySet[ApiKey]:
+    """Return the keys that still open something, or those that do not any more."""
+    over = Q(revoked_at__isnull=False) | Q(expires_at__lte=now)
+    rows = ApiKey.objects.select_related("created_by", "replaced_by")
+    return (rows.filter(over) if ended else rows.exclude(over)).order_by("name", "-pk")

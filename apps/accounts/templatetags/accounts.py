@@ -1,0 +1,107 @@
+"""How people, browsers and the lines of the audit log read."""
+
+import json
+import re
+from typing import Any, NamedTuple
+
+from django import template
+
+register = template.Library()
+
+#: Browsers by a word of their own, the more particular first: most pretend to be others.
+BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS", "Firefox"),
+    ("CriOS", "Chrome"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+    ("curl/", "curl"),
+    ("python", "Python"),
+)
+SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("CrOS", "ChromeOS"),
+    ("Linux", "Linux"),
+)
+LONGEST = 300
+
+
+@register.filter
+def device(agent: str) -> str:
+    """Say which browser on what; an unknown program by its own first word."""
+    browser = next((name for mark, name in BROWSERS if mark in agent), "")
+    system = next((name for mark, name in SYSTEMS if mark in agent), "")
+    if browser and system:
+        return f"{browser} on {system}"
+    return (
+        browser or system or agent.split(" ", maxsplit=1)[0][:60] or "A program that does not say"
+    )
+
+
+#: Actions of the audit log that do not read by themselves.
+DONE = {
+    "person.invite": "Invited",
+    "person.invite_again": "Invited again",
+    "person.accept": "Set the first password",
+    "person.role": "Changed the role",
+    "person.deactivate": "Deactivated",
+    "person.reactivate": "Reactivated",
+    "person.rename": "Changed the name",
+    "person.password": "Changed the password",
+    "person.end_sessions": "Signed out elsewhere",
+    "key.issue": "Issued the key",
+    "key.revoke": "Revoked the key",
+    "key.rotate": "Rotated the key",
+}
+
+
+@register.filter
+def done(action: str) -> str:
+    """Say what was done."""
+    if action in DONE:
+        return DONE[action]
+    words = re.sub(r"[._]", " ", action)
+    return words[:1].upper() + words[1:]
+
+
+class Change(NamedTuple):
+    """One thing that was one way and is another; None where it was or is not at all."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+@register.filter
+def changes(event: Any) -> list[Change]:
+    """Return what an event of the audit log changed, name by name."""
+    before, after = event.before, event.after
+    if not isinstance(before, dict | None) or not isinstance(after, dict | None):
+        return [Change("value", _shown(before), _shown(after))]
+    before, after = before or {}, after or {}
+    names = [*before, *(name for name in after if name not in before)]
+    return [
+        Change(name.replace("_", " "), _shown(before.get(name)), _shown(after.get(name)))
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _shown(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        text = ", ".join(value) or "none"
+    elif isinstance(value, str):
+        text = value or "empty"
+    else:
+        text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
