@@ -126,7 +126,7 @@ def accept_events(
     order = np.concatenate([columns.lines for columns in found])
     written = store.write(pa.concat_tables(tables), order=order, batch_id=batch.batch_id, root=root)
     try:
-        catalogue_rows(batch, written, root=root)
+        catalogue_rows(batch, written, root=root, unnamed=tally.unnamed)
     except IntegrityError:
         known = Batch.objects.filter(delivery=delivery).first()
         if known is None:

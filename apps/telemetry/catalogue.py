@@ -134,6 +134,10 @@ class Catalogue:
         return result
 
 
+RULE_ORDER = ("position", "attribute", "value")
+"""First match wins, so the order must be total, and the same whichever rule was written first."""
+
+
 class UnknownCustomer(Exception):
     """There is no customer of this slug or external id."""
 
@@ -141,10 +145,12 @@ class UnknownCustomer(Exception):
 def identities(*, default: str = "") -> Identities:
     """Load how to know customers. Raise UnknownCustomer when the default one does not exist."""
     rules = [
-        IdentityRule(attribute, value, customer)
-        for attribute, value, customer in IdentificationRule.objects.order_by(
-            "position", "pk"
-        ).values_list("attribute", "value", "customer_id")
+        IdentityRule(attribute, value, customer, actor_from)
+        for attribute, value, customer, actor_from in IdentificationRule.objects.filter(
+            enabled=True
+        )
+        .order_by(*RULE_ORDER)
+        .values_list("attribute", "value", "customer_id", "actor_from")
     ]
     names: dict[str, int] = {}
     for pk, slug, external_id in Customer.objects.values_list("pk", "slug", "external_id"):

@@ -28,13 +28,14 @@ from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
 from apps.catalog.models import Service
-from apps.telemetry import queries, store
+from apps.telemetry import counts, queries, store
 from apps.telemetry.catalogue import Catalogue, identities
 from apps.telemetry.formats import detect
 from apps.telemetry.formats.columns import Block, Columns, Ints, Rejects, excerpt
 from apps.telemetry.formats.fields import FieldNames
 from apps.telemetry.models import Batch, Segment
 from apps.telemetry.resolve import Resolver, Tally
+from apps.telemetry.resolve.unnamed import Evidence
 from apps.telemetry.rules import Rules
 from apps.telemetry.sources import Source, UnreadableInput
 
@@ -384,7 +385,7 @@ class _Run:
             created_at=self._now,
         )
         try:
-            catalogue_rows(batch, written, root=self._root)
+            catalogue_rows(batch, written, root=self._root, unnamed=chunk.tally.unnamed)
         except IntegrityError:
             if chunk.after not in {one.chain_after for one in queries.stored_chunks(chunk.before)}:
                 raise
@@ -400,8 +401,10 @@ class _Run:
             store.discard(writing.result(), root=self._root)
 
 
-def catalogue_rows(batch: Batch, written: list[store.Written], *, root: Path) -> None:
-    """Name the files of a batch in the catalogue, all or none.
+def catalogue_rows(
+    batch: Batch, written: list[store.Written], *, root: Path, unnamed: Evidence | None = None
+) -> None:
+    """Name the files of a batch in the catalogue, and write what was counted in them, all or none.
 
     Raise IntegrityError, after removing the files, for a batch that is there. After any other error
     they stay: the database may have committed and the connection been lost before it could say so.
@@ -421,10 +424,13 @@ def catalogue_rows(batch: Batch, written: list[store.Written], *, root: Path) ->
                         bytes=one.bytes,
                         sha256=one.sha256,
                         service_id=one.service,
+                        counted=True,
                     )
                     for one in written
                 ]
             )
+            counts.save((one.hour, one.counted) for one in written)
+            counts.save_unnamed(unnamed or {})
     except IntegrityError:
         store.discard(written, root=root)
         raise

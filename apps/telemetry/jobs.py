@@ -3,9 +3,14 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Count
 
-from apps.telemetry.models import Segment
+from apps.telemetry import counts
+from apps.telemetry.models import HourCount, OperationCount, Segment, UnnamedGroups
+from apps.telemetry.resolve.sketch import merged
 
 GRACE = timedelta(hours=1)
 """A file that the catalogue does not name yet may belong to a writer at work, but not for an hour."""
@@ -13,9 +18,19 @@ GRACE = timedelta(hours=1)
 
 SWEPT = ".swept"
 
+KEPT_DAYS = 35
+"""Counts and unnamed groups are kept for so many days before the latest one: four weeks, and some."""
+
+HOUR_MS = 3_600_000
+AT_ONCE = 200  # segments that one run counts
+FOLDED_AT_ONCE = 5_000  # sketches that one run merges
+
 
 def sweep(*, now: datetime) -> None:
-    """Do what is due: the orphans once an hour (the file `.swept` remembers when)."""
+    """Do what is due: the counts each time, the orphans once an hour (the file `.swept` remembers when)."""
+    count_segments()
+    fold_counts()
+    drop_old_counts()
     root = Path(settings.EVENTS_DIR)
     mark = root / SWEPT
     if root.is_dir() and not (mark.exists() and mark.stat().st_mtime > (now - GRACE).timestamp()):
@@ -37,3 +52,82 @@ def sweep_orphans(*, now: datetime) -> int:
                 path.unlink(missing_ok=True)
                 removed += 1
     return removed
+
+
+def count_segments() -> int:
+    """Count the segments that were stored before there were counts; return how many were counted."""
+    root = Path(settings.EVENTS_DIR)
+    waiting = Segment.objects.live().filter(counted=False).order_by("pk")
+    done = 0
+    for pk, path, min_ts in list(waiting.values_list("pk", "path", "min_ts")[:AT_ONCE]):
+        try:
+            found = counts.of_events(pq.read_table(root / path, columns=counts.COLUMNS))
+        except FileNotFoundError:
+            continue  # replaced meanwhile
+        with transaction.atomic():
+            if Segment.objects.filter(pk=pk, counted=False).update(counted=True):
+                counts.save([(min_ts // HOUR_MS, found)])
+                done += 1
+    return done
+
+
+_FOLD = """
+    WITH gone AS (
+        DELETE FROM {table} WHERE ({key}) IN (
+            SELECT {key} FROM {table} GROUP BY {key} HAVING count(*) > 1
+        ) RETURNING {key}, {columns}
+    )
+    INSERT INTO {table} ({key}, {columns}) SELECT {key}, {sums} FROM gone GROUP BY {key}
+"""
+
+
+def fold_counts() -> None:
+    """Replace rows that count the same by their sum; no figure changes, whoever reads or writes meanwhile."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            _FOLD.format(
+                table="telemetry_hourcount",
+                key="hour, service_id",
+                columns="requests, named",
+                sums="sum(requests), sum(named)",
+            )
+        )
+        cursor.execute(
+            _FOLD.format(
+                table="telemetry_operationcount",
+                key="day, operation_id",
+                columns="requests, failed, latest_ms",
+                sums="sum(requests), sum(failed), max(latest_ms)",
+            )
+        )
+    _fold_unnamed()
+
+
+@transaction.atomic
+def _fold_unnamed() -> None:
+    days = (
+        UnnamedGroups.objects.values("day", "attribute")
+        .annotate(rows=Count("pk"))
+        .filter(rows__gt=1)
+        .values("day")
+    )
+    parts: dict[tuple[int, str], list[UnnamedGroups]] = {}
+    found = UnnamedGroups.objects.filter(day__in=days).order_by("pk")
+    for row in found.select_for_update(skip_locked=True)[:FOLDED_AT_ONCE]:
+        parts.setdefault((row.day, row.attribute), []).append(row)
+    several = {key: rows for key, rows in parts.items() if len(rows) > 1}
+    UnnamedGroups.objects.filter(pk__in=[r.pk for rows in several.values() for r in rows]).delete()
+    counts.save_unnamed(
+        {key: merged(counts.sketch_of(row) for row in rows) for key, rows in several.items()}
+    )
+
+
+def drop_old_counts() -> None:
+    """Forget counts that are older than KEPT_DAYS before the latest one."""
+    latest = HourCount.objects.order_by("-hour").values_list("hour", flat=True).first()
+    if latest is None:
+        return
+    day = latest // 24 - KEPT_DAYS
+    HourCount.objects.filter(hour__lt=day * 24).delete()
+    OperationCount.objects.filter(day__lt=day).delete()
+    UnnamedGroups.objects.filter(day__lt=day).delete()

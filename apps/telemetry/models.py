@@ -4,7 +4,7 @@ from typing import Self
 
 from django.db import models
 
-from apps.catalog.models import Service
+from apps.catalog.models import Operation, Service
 
 
 class Batch(models.Model):
@@ -73,6 +73,8 @@ class Segment(models.Model):
     # the only service in the file; null when there are several
     service = models.ForeignKey(Service, null=True, on_delete=models.SET_NULL, related_name="+")
     deleted_at = models.DateTimeField(null=True, blank=True)
+    # whether `HourCount` and `OperationCount` hold its requests; files from before them are counted later
+    counted = models.BooleanField(default=False)
 
     objects = SegmentQuerySet.as_manager()
 
@@ -88,7 +90,72 @@ class Segment(models.Model):
             models.Index(
                 fields=["min_ts"], condition=models.Q(deleted_at=None), name="segment_first"
             ),
+            # `jobs.count_segments`: those that wait to be counted.
+            models.Index(fields=["id"], condition=models.Q(counted=False), name="segment_to_count"),
         ]
 
     def __str__(self) -> str:
         return self.path
+
+
+class HourCount(models.Model):
+    """Customers' requests of one hour and service, and those of them that belong to somebody we can name.
+
+    Each row is written once, in the transaction that names its segment, and never changed: a re-sent
+    batch writes none. The figure is the sum; `jobs.fold_counts` replaces the rows of an hour by their sum.
+    """
+
+    hour = models.BigIntegerField()  # since 1970
+    # No constraint: a service deleted while its traffic comes in must not refuse the traffic.
+    service = models.ForeignKey(
+        Service, on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
+    requests = models.BigIntegerField()
+    named = models.BigIntegerField()
+
+    class Meta:
+        # `queries.identification`: the hours of a window; `jobs.fold_counts`: rows of the same hour.
+        indexes = [models.Index(fields=["hour", "service"], name="hour_count")]
+
+    def __str__(self) -> str:
+        return f"hour {self.hour}, service {self.service_id}: {self.named} of {self.requests}"
+
+
+class OperationCount(models.Model):
+    """Customers' requests of one day and operation; added up and folded like `HourCount`."""
+
+    day = models.IntegerField()  # since 1970
+    operation = models.ForeignKey(
+        Operation, on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
+    requests = models.BigIntegerField()
+    failed = models.BigIntegerField()
+    latest_ms = models.BigIntegerField()  # epoch ms of the latest one
+
+    class Meta:
+        # `queries.seen_operations`: the days of a window; `jobs.fold_counts`.
+        indexes = [models.Index(fields=["day", "operation"], name="operation_count")]
+
+    def __str__(self) -> str:
+        return f"day {self.day}, operation {self.operation_id}: {self.requests}"
+
+
+class UnnamedGroups(models.Model):
+    """The largest groups of requests of one day that belong to nobody we can name, by one attribute.
+
+    A Misra-Gries sketch (resolve/sketch.py): bounded, mergeable, with a known error. Written in the
+    transaction that names the segments; `jobs.fold_counts` merges the rows of a day.
+    """
+
+    day = models.IntegerField()  # since 1970
+    attribute = models.CharField(max_length=20)
+    total = models.BigIntegerField()
+    missed = models.BigIntegerField()  # what a counter may lack
+    groups = models.JSONField()  # [[service, value, at least so many requests]]
+
+    class Meta:
+        # `queries.unnamed_groups`: the days of a window; `jobs.fold_counts`.
+        indexes = [models.Index(fields=["day", "attribute"], name="unnamed_groups")]
+
+    def __str__(self) -> str:
+        return f"day {self.day}, {self.attribute}: {self.total} unnamed"

@@ -1,12 +1,17 @@
 """What is stored: the files of a window, how far the data goes, and from whom it came."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from django.conf import settings
 from django.db.models import Max, Min, Sum
 
-from apps.telemetry.models import Batch, Segment
+from apps.catalog.models import Operation
+from apps.telemetry.counts import sketch_of
+from apps.telemetry.models import Batch, HourCount, OperationCount, Segment, UnnamedGroups
+from apps.telemetry.resolve.sketch import Sketch
+from apps.telemetry.resolve.unnamed import Group
 
 
 @dataclass(frozen=True)
@@ -57,3 +62,96 @@ def coverage(start_ms: int, end_ms: int) -> Coverage:
 def stored_chunks(chain_before: str) -> list[Batch]:
     """Return the stored chunks that begin where a file now stands, the longest first."""
     return list(Batch.objects.filter(chain_before=chain_before).order_by("-length", "pk"))
+
+
+@dataclass(frozen=True)
+class SeenOperation:
+    """An operation that customers' requests asked for; `operation.proposed` = nobody has confirmed it."""
+
+    operation: Operation
+    requests: int
+    failed: int
+    latest_at: datetime
+
+
+def seen_operations(since: datetime) -> list[SeenOperation]:
+    """Return the operations of customers' requests since the day of `since`, the most frequent first.
+
+    Two queries however many there are. Each operation comes with its service. Counts are of whole
+    UTC days and go back `jobs.KEPT_DAYS` days.
+    """
+    rows = (
+        OperationCount.objects.filter(day__gte=int(since.timestamp()) // 86_400)
+        .values("operation")
+        .annotate(n=Sum("requests"), bad=Sum("failed"), latest=Max("latest_ms"))
+        .order_by("-n", "operation")
+    )
+    found = list(rows)
+    operations = Operation.objects.select_related("service").in_bulk(
+        [row["operation"] for row in found]
+    )
+    return [
+        SeenOperation(
+            operation=operations[row["operation"]],
+            requests=row["n"],
+            failed=row["bad"],
+            latest_at=datetime.fromtimestamp(row["latest"] / 1000, UTC),
+        )
+        for row in found
+        if row["operation"] in operations
+    ]
+
+
+@dataclass(frozen=True)
+class HourShare:
+    """Customers' requests of an hour and service, and those of somebody we can name."""
+
+    hour: int  # since 1970
+    service: int
+    requests: int
+    named: int
+
+
+def named_by_hour(first_hour: int, end_hour: int) -> list[HourShare]:
+    """Return the counts of the hours [first, end), by hour and service."""
+    rows = (
+        HourCount.objects.filter(hour__gte=first_hour, hour__lt=end_hour)
+        .values_list("hour", "service")
+        .annotate(n=Sum("requests"), known=Sum("named"))
+        .order_by("hour", "service")
+    )
+    return [HourShare(*map(int, row)) for row in rows]
+
+
+def latest_hour() -> int | None:
+    """Return the latest hour that is counted, since 1970."""
+    return HourCount.objects.order_by("-hour").values_list("hour", flat=True).first()
+
+
+@dataclass(frozen=True)
+class UnnamedGroup:
+    """Requests that belong to nobody we can name and have one thing in common."""
+
+    attribute: str
+    value: str
+    service: int
+    at_least: int
+    missed: int  # so many more it may be
+
+    @property
+    def at_most(self) -> int:
+        """The most requests that it can be."""
+        return self.at_least + self.missed
+
+
+def unnamed_groups(first_day: int, end_day: int) -> list[UnnamedGroup]:
+    """Return the groups of unnamed requests of the days [first, end) since 1970, the largest first."""
+    sketches: dict[str, Sketch[Group]] = {}
+    for row in UnnamedGroups.objects.filter(day__gte=first_day, day__lt=end_day).order_by("pk"):
+        sketches.setdefault(row.attribute, Sketch()).merge(sketch_of(row))
+    found = [
+        UnnamedGroup(attribute, group.value, group.service, count, sketch.missed)
+        for attribute, sketch in sketches.items()
+        for group, count in sketch.counts.items()
+    ]
+    return sorted(found, key=lambda g: (-g.at_least, g.attribute, g.value, g.service))

@@ -5,7 +5,7 @@ writer is swept away later (`jobs.sweep_orphans`).
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import pairwise
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from apps.analytics.events import EVENT_SCHEMA
+from apps.telemetry.counts import Counted, of_events
 
 HOUR_MS = 3_600_000
 ROW_GROUP = 65_536
@@ -39,6 +40,12 @@ class Written:
     bytes: int
     sha256: str
     service: int | None
+    counted: list[Counted] = field(default_factory=list)
+
+    @property
+    def hour(self) -> int:
+        """The hour of its events, since 1970."""
+        return self.min_ts // HOUR_MS
 
 
 def write(table: pa.Table, *, order: NDArray[np.int64], batch_id: str, root: Path) -> list[Written]:
@@ -115,6 +122,7 @@ def _write_one(part: pa.Table, root: Path, name: str) -> Written:
         bytes=len(data),
         sha256=sha256(data).hexdigest(),
         service=int(services[0]) if len(services) == 1 else None,
+        counted=of_events(part),
     )
 
 

@@ -34,6 +34,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "session": ("session", "session_id", "sid", "cookie_sid", "sessionid", "visitor_id", "visitor"),
     "cookie": ("cookie", "http_cookie"),
     "api_key": ("api_key", "apikey", "api_key_id", "client_id", "consumer"),
+    "oauth_client": ("oauth_client", "oauth_client_id", "azp", "client_app"),
     "service": ("service", "service_name", "app", "application"),
     "operation": ("operation", "operation_name", "op", "endpoint", "route", "action"),
     "method": ("method", "request_method", "http_method", "http_request_method", "verb"),

@@ -1,5 +1,6 @@
 """Whose a request is: rules in order, then names, and how hosts and networks match."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -14,6 +15,7 @@ class IdentityRule:
     attribute: str
     value: str
     customer: int
+    actor_from: str = ""  # which attribute tells their actors apart; "" = as found
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,24 @@ class Identities:
     rules: Sequence[IdentityRule] = ()
     names: Mapping[str, int] = field(default_factory=dict)  # external ids and slugs
     default: int = NOBODY
+
+
+HASHED = re.compile(r".{0,4}…#(?P<hash>[0-9a-f]{16})")
+"""How evidence shows an API key, and a rule may name it: how it begins and its keyed hash."""
+
+
+def hashed(value: str, number: int) -> str:
+    """Return an API key as evidence shows it; `number` is its keyed hash."""
+    return f"{value[: min(4, len(value) // 3)]}…#{number & (2**64 - 1):016x}"
+
+
+def hash_in(value: str) -> int | None:
+    """Return the keyed hash that a rule's value names, None when it names the key itself."""
+    match = HASHED.fullmatch(value)
+    if match is None:
+        return None
+    number = int(match["hash"], 16)
+    return number - 2**64 if number >= 2**63 else number
 
 
 def network(value: str) -> IPv4Network | IPv6Network | None:

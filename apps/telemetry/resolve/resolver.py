@@ -51,8 +51,9 @@ class Resolver:
         rows = Rows(self, columns)
         means, outcome = statuses.meaning(columns)
         outcome = rows.by_rules(means, outcome)
-        customer = rows.customers()
-        actor, kind = rows.actors(customer)
+        matched = rows.matched()
+        customer = rows.customers(matched)
+        actor, kind = rows.actors(customer, matched)
         traffic = rows.traffic()
         addr, no_addr = rows.addr_hash()
         target, no_target = rows.targets()
@@ -80,7 +81,7 @@ class Resolver:
         table = pa.table(
             [pa.array(arrays[f.name]).cast(f.type) for f in EVENT_SCHEMA], schema=EVENT_SCHEMA
         )
-        return table, tally_of(
+        tally = tally_of(
             columns,
             customer=customer,
             kind=kind,
@@ -89,6 +90,8 @@ class Resolver:
             outcome=outcome,
             traffic=traffic,
         )
+        tally.unnamed = rows.unnamed(customer, traffic)
+        return table, tally
 
     def _quick(self, purpose: str, column: pa.Array | None, count: int) -> pa.Array:
         if column is None:

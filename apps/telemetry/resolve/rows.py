@@ -1,5 +1,6 @@
 """The rows of one block while they are resolved."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +15,25 @@ from apps.telemetry.meaning.clients import are_plain, forwarded_client, listed_c
 from apps.telemetry.meaning.hashing import Hashes, combined, splitmix
 from apps.telemetry.meaning.paths import PLACE, Request, bare, request_of, shapes
 from apps.telemetry.resolve.distinct import Codes, Distinct, renumbered
-from apps.telemetry.resolve.identities import NOBODY, host_match, in_networks, network
+from apps.telemetry.resolve.identities import (
+    NOBODY,
+    hash_in,
+    hashed,
+    host_match,
+    in_networks,
+    network,
+)
 from apps.telemetry.resolve.operations import UNNAMED, Wanted
+from apps.telemetry.resolve.unnamed import (
+    AGENT,
+    Evidence,
+    evidence_of,
+    families_of,
+    first_parts,
+    hosts_of,
+    networks_of,
+    plain_words,
+)
 
 if TYPE_CHECKING:
     from apps.telemetry.resolve.resolver import Resolver
@@ -31,6 +49,7 @@ class Rows:
         self._identities = resolver.identities
         self._n = len(columns)
         self._text = columns.text
+        self._columns = columns
         self._encoded: dict[str, Distinct] = {}
         self._lines, self._line_codes = self._request_lines()
         self._lines = bare(self._lines)
@@ -131,14 +150,19 @@ class Rows:
                 outcome = np.where(here & np.isin(means, list(rule.ok)), Outcome.OK, outcome)
         return outcome.astype(np.int8)
 
-    def customers(self) -> Ints:
-        """Return each row's customer: by the first rule that matches, by name, or the default."""
+    def matched(self) -> Ints:
+        """Return for each row the number of the first rule that matches it; how many there are = none."""
         rules = self._identities.rules
         best = np.full(self._n, len(rules), dtype=np.int64)
         for attribute in {rule.attribute for rule in rules}:
             mine = [(at, r.value) for at, r in enumerate(rules) if r.attribute == attribute]
             best = np.minimum(best, self._matches(attribute, mine, len(rules)))
-        by_rule = np.array([*(rule.customer for rule in rules), NOBODY], dtype=np.int64)[best]
+        return best
+
+    def customers(self, matched: Ints) -> Ints:
+        """Return each row's customer: by the first rule that matches, by name, or the default."""
+        rules = self._identities.rules
+        by_rule = np.array([*(rule.customer for rule in rules), NOBODY], dtype=np.int64)[matched]
         if (named := self.distinct("customer")) is not None:
             names = self._identities.names
             by_name = named.numbers([names.get(v, NOBODY) for v in named.values], NOBODY)
@@ -157,7 +181,7 @@ class Rows:
             ]
             return self._shapes.numbers(prefixes, none)
         if attribute == "network":
-            clients = self._clients()
+            clients = self.clients()
             networks = [(at, net) for at, value in rules if (net := network(value)) is not None]
             return clients.numbers([in_networks(v, networks, none) for v in clients.values], none)
         column = self.distinct(attribute)
@@ -169,10 +193,25 @@ class Rows:
             return np.full(self._n, none, dtype=np.int64)
         exact = {value: at for at, value in reversed(rules)}
         if attribute != "host":
-            return column.numbers([exact.get(v, none) for v in column.values], none)
+            found = column.numbers([exact.get(v, none) for v in column.values], none)
+            return np.minimum(found, self._by_hash(attribute, column, rules, none))
+        exact = {value.lower(): at for at, value in reversed(rules)}
         return column.numbers([host_match(v, exact, none) for v in column.values], none)
 
-    def _clients(self) -> Distinct:
+    def _by_hash(
+        self, attribute: str, column: Distinct, rules: list[tuple[int, str]], none: int
+    ) -> Ints | int:
+        """Match the rules that name an API key by its keyed hash."""
+        if attribute != "api_key":
+            return none
+        wanted = {hash_in(value): at for at, value in reversed(rules)}
+        wanted.pop(None, None)
+        if not wanted:
+            return none
+        numbers = self._hash.many(attribute, column.encoded).tolist()
+        return column.numbers([wanted.get(number, none) for number in numbers], none)
+
+    def clients(self) -> Distinct:
         """Return the client's address of each row."""
         if "client" in self._encoded:
             return self._encoded["client"]
@@ -195,30 +234,79 @@ class Rows:
         return clients
 
     def addr_hash(self) -> tuple[Hashes, NDArray[np.bool_]]:
-        clients = self._clients()
+        clients = self.clients()
         return clients.numbers(self._by_addr), clients.codes < 0
 
-    def actors(self, customer: Ints) -> tuple[Hashes, Smalls]:
+    def actors(self, customer: Ints, matched: Ints) -> tuple[Hashes, Smalls]:
         """Return a keyed hash of who asked, which includes the customer, and what it is made of."""
         value = np.zeros(self._n, dtype=np.int64)
         kind = np.zeros(self._n, dtype=np.int8)
-        clients = self._clients()
-        if len(clients.encoded):
-            by_addr = clients.numbers(self._by_addr)
-            agents = self.distinct("agent") or Distinct.none(self._n)
-            by_agent = agents.numbers(self._hash.many("agent", agents.encoded))
-            there = clients.codes >= 0
-            value = np.where(there, combined(by_addr, by_agent), value)
+        by_client, there = self._by_client()
+        if by_client is not None:
+            value = np.where(there, by_client, value)
             kind[there] = ActorKind.ADDRESS
         for name, made_of in (("session", ActorKind.SESSION), ("user", ActorKind.END_USER)):
             if (given := self.distinct(name)) is not None:
                 there = given.codes >= 0
                 value = np.where(there, given.numbers(self._hash.many(name, given.encoded)), value)
                 kind[there] = made_of
+        value, kind = self._as_rules_say(matched, value, kind)
         owners, codes = np.unique(customer, return_inverse=True)
         secret = self._hash.many("customer", pa.array(map(str, owners.tolist()), pa.string()))
         mixed = splitmix(value.view(np.uint64) ^ secret.view(np.uint64)[codes])
         return mixed.view(np.int64), kind
+
+    def _by_client(self) -> tuple[Hashes | None, NDArray[np.bool_]]:
+        """Return a hash of address and user agent, and where there is an address."""
+        clients = self.clients()
+        if not len(clients.encoded):
+            return None, np.zeros(self._n, dtype=bool)
+        agents = self.distinct("agent") or Distinct.none(self._n)
+        by_agent = agents.numbers(self._hash.many("agent", agents.encoded))
+        return combined(clients.numbers(self._by_addr), by_agent), clients.codes >= 0
+
+    def _as_rules_say(self, matched: Ints, value: Hashes, kind: Smalls) -> tuple[Hashes, Smalls]:
+        """Tell actors apart by what the rule that matched names, where the request carries it."""
+        each = [*(rule.actor_from for rule in self._identities.rules), ""]
+        for attribute in sorted(set(each) - {""}):
+            here = np.array([one == attribute for one in each])[matched]
+            made_of = ActorKind.END_USER
+            if attribute == "network":
+                hashes, given = self._by_client()
+                made_of = ActorKind.ADDRESS
+            else:
+                column = self.distinct(attribute) or Distinct.none(self._n)
+                hashes = column.numbers(self._hash.many(attribute, column.encoded))
+                given = column.codes >= 0
+            here &= given
+            if hashes is not None:
+                value = np.where(here, hashes, value)
+                kind = np.where(here, np.int8(made_of), kind)
+        return value, kind
+
+    def unnamed(self, customer: Ints, traffic: Smalls) -> Evidence:
+        """Return what the requests of customers that we cannot name have in common."""
+        rows = np.flatnonzero((customer == NOBODY) & (traffic == Traffic.CUSTOMERS))
+        if not len(rows):
+            return {}
+        attributes: list[tuple[str, Distinct, Callable[[list[str]], list[str]]]] = [
+            ("path_prefix", first_parts(self._shapes, [r for r, _ in self._asked]), plain_words),
+            ("network", networks_of(self.clients()), plain_words),
+        ]
+        for name, coarser, words in (
+            ("customer", None, plain_words),
+            ("api_key", None, self._as_hashed),
+            ("oauth_client", None, plain_words),
+            ("host", hosts_of, plain_words),
+            (AGENT, families_of, plain_words),
+        ):
+            if (column := self.distinct(name)) is not None:
+                attributes.append((name, coarser(column) if coarser else column, words))
+        return evidence_of(rows, self._columns.ts, self.service, attributes)
+
+    def _as_hashed(self, keys: list[str]) -> list[str]:
+        numbers = self._hash.many("api_key", pa.array(keys, pa.string())).tolist()
+        return plain_words([hashed(k, n) for k, n in zip(keys, numbers, strict=True)])
 
     def targets(self) -> tuple[Hashes, NDArray[np.bool_]]:
         """Return a hash of the concrete ids in the path, and where there are none."""

@@ -7,6 +7,7 @@ import numpy as np
 from apps.analytics.events import ActorKind, Outcome, Traffic
 from apps.telemetry.formats.columns import Columns, Ints, Smalls
 from apps.telemetry.resolve.identities import NOBODY
+from apps.telemetry.resolve.unnamed import Evidence, add
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Tally:
     last_ms: int | None = None
     operations: set[int] = field(default_factory=set)
     services: set[int] = field(default_factory=set)
+    unnamed: Evidence = field(default_factory=dict)
 
     def add(self, other: "Tally") -> None:
         for name in ("rows", "bots", "probes", "failed", "customers", "named", "with_actor"):
@@ -34,6 +36,7 @@ class Tally:
         self.last_ms = max(lasts, default=None)
         self.operations |= other.operations
         self.services |= other.services
+        add(self.unnamed, other.unnamed)
 
 
 def tally_of(
