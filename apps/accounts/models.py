@@ -41,6 +41,9 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "tenet.edit": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON}),
     "tenet.approve": frozenset({Role.ADMIN, Role.LEAD}),
     "guidance.edit": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON}),
+    "customer.edit": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON}),
+    # The same for the customers that a person sees: an account manager's own.
+    "customer.own": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON, Role.ACCOUNT_MANAGER}),
     "people.manage": frozenset({Role.ADMIN}),
     "keys.manage": frozenset({Role.ADMIN}),
     "audit.read": frozenset({Role.ADMIN}),
