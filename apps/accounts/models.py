@@ -41,6 +41,9 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "tenet.edit": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON}),
     "tenet.approve": frozenset({Role.ADMIN, Role.LEAD}),
     "guidance.edit": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON}),
+    # Rules name customers, so only those read them who see all customers.
+    "rule.read": STAFF,
+    "rule.edit": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON}),
     "customer.edit": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON}),
     # The same for the customers that a person sees: an account manager's own.
     "customer.own": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON, Role.ACCOUNT_MANAGER}),
@@ -257,7 +260,11 @@ class ApiKey(models.Model):
 
 
 class AuditEvent(models.Model):
-    """Who did what to which thing, before and after. Append-only, enforced by the database."""
+    """Who did what to which thing, before and after. Append-only, enforced by the database.
+
+    Each row carries a digest over the one before and over its own content, written as its transaction
+    commits (migration 0004): a row that is changed or missing later shows (`chain.verify`).
+    """
 
     at = models.DateTimeField(db_index=True)  # the log is read newest first
     user = models.ForeignKey(User, null=True, on_delete=models.PROTECT)
@@ -267,6 +274,15 @@ class AuditEvent(models.Model):
     after = models.JSONField(null=True)
     address = models.GenericIPAddressField(null=True)
     agent = models.CharField(max_length=300, blank=True)
+    # Its place in the chain: without gaps, in the order of commits. Both are the database's to write.
+    position = models.BigIntegerField(null=True, unique=True, editable=False)
+    digest = models.CharField(max_length=64, blank=True, editable=False)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["target", "at"], name="audit_by_target"),
+            models.Index(fields=["action", "at"], name="audit_by_action"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.target}"
@@ -294,3 +310,37 @@ class AuditEvent(models.Model):
             address=place.address,
             agent=place.agent,
         )
+
+
+class AuditHead(models.Model):
+    """Where the chain of the audit log ends: one row, locked by whoever adds a link."""
+
+    position = models.BigIntegerField()
+    digest = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"link {self.position}"
+
+
+class How(models.TextChoices):
+    """What asked for a check of the audit log."""
+
+    DAILY = "daily", "by itself, once a day"
+    PAGE = "page", "from this page"
+    COMMAND = "command", "by manage.py audit verify"
+
+
+class AuditCheck(models.Model):
+    """What a check of the audit log found. Also an anchor: what was right once has to be there at the next."""
+
+    at = models.DateTimeField(db_index=True)
+    how = models.CharField(max_length=10, choices=How)
+    by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL)
+    ok = models.BooleanField()
+    rows = models.BigIntegerField()
+    position = models.BigIntegerField()
+    digest = models.CharField(max_length=64)
+    said = models.CharField(max_length=500)
+
+    def __str__(self) -> str:
+        return self.said
