@@ -13,6 +13,7 @@ app.autodiscover_tasks()
 
 # Each app's sweep finds the rows whose wake-up was lost; being skipped or doubled is harmless.
 SWEEPS = [
+    "core.sweep",
     "accounts.sweep",
     "impact.sweep",
     "incidents.sweep",

@@ -16,6 +16,7 @@ VERSION = "0.1.0"
 PORTAL_HOME = Path(env.text("PORTAL_HOME") or BASE_DIR / ".portal").absolute()
 EVENTS_DIR = PORTAL_HOME / "events"
 STATUS_DIR = PORTAL_HOME / "status"
+CHARTS_DIR = PORTAL_HOME / "charts"
 
 # Where and how it runs
 PORTAL_PRODUCTION = env.flag("PORTAL_PRODUCTION")

@@ -6,7 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from apps.accounts.access import allowed
 from apps.accounts.views.people import invitation
-from apps.core.views import healthz, settings, style
+from apps.core.views import chart, healthz, settings, style
 from apps.statuspage.views import SignIn
 
 # Open to everyone
@@ -27,6 +27,7 @@ public = [
 console: list[URLPattern | URLResolver] = [
     path("style/", allowed("console")(style), name="style"),
     path("settings/", allowed("console")(settings), name="settings"),
+    path("charts/<str:key>/", allowed("console")(chart), name="chart"),
     path("", include("apps.outreach.today_urls")),
     path("search/", include("apps.outreach.search_urls")),
     path("incidents/", include("apps.incidents.urls")),

@@ -1,9 +1,12 @@
 """Made-up data for the page that shows every component."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from math import sin
 from typing import Any
 
 from django import forms
+
+from apps.core.charts import Band, Chart, bars, line, stacked, whiskers
 
 
 class StyleForm(forms.Form):
@@ -164,3 +167,65 @@ def specimens(now: datetime) -> dict[str, Any]:
         "`Idempotency-Key`. See [the guide](https://docs.example.com/retries).\n\n"
         "- You were not charged.\n- <script>alert(1)</script> stays text.",
     }
+
+
+def charts() -> list[Chart]:
+    """Return a chart of every kind. Their day stands still, so that they are drawn once."""
+    start = datetime(2026, 11, 22, 9, 31, tzinfo=UTC)
+    minutes = [start + timedelta(minutes=n) for n in range(61)]
+    window = (start + timedelta(minutes=33), start + timedelta(minutes=59))
+    usual = [100 + 9 * sin(n / 7) for n in range(61)]
+    tried = [
+        None if 44 <= n <= 47 else round(usual[n] * (1.35 if 34 <= n <= 55 else 1) + 5 * sin(n * 2))
+        for n in range(61)
+    ]
+    return [
+        line(
+            "Attempts to buy, by minute",
+            list(zip(minutes, tried, strict=True)),
+            label="attempts",
+            band=[
+                Band(at, round(value - 14), round(value + 14))
+                for at, value in zip(minutes, usual, strict=True)
+            ],
+            window=window,
+            ticks=[start + timedelta(minutes=35), start + timedelta(minutes=51)],
+        ),
+        stacked(
+            "What became of attempts to buy, by five minutes",
+            [
+                (
+                    start + timedelta(minutes=5 * n),
+                    {
+                        "first_try": 480 if n < 6 or n > 11 else 140 + 20 * n,
+                        "retried": 6 if n < 6 or n > 11 else 130,
+                        "came_back": 0 if n < 8 else 40,
+                        "gave_up": 1 if n < 6 or n > 11 else 190 - 8 * n,
+                        "cannot_tell": 12,
+                    },
+                )
+                for n in range(13)
+            ],
+            window=window,
+        ),
+        bars(
+            "People who gave up, by operation",
+            [
+                ("Pay by card", 1240),
+                ("Add to the cart", 138),
+                ("Look at a product", 12),
+                ("Sign in", 0),
+                ("Export invoices", None),
+            ],
+            what="people",
+        ),
+        whiskers(
+            "How many never even tried",
+            [
+                ("Consumers", 240, 180, 310),
+                ("Businesses", 12, 4, 22),
+                ("Colleagues", None, None, None),
+            ],
+            what="people",
+        ),
+    ]

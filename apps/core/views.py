@@ -4,12 +4,15 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.messages.storage.base import Message
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
 
 from apps.core import specimens
+from apps.core.charts import shelf
 from apps.core.places import SETTINGS, open_to
 
 
@@ -23,8 +26,10 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def style(request: HttpRequest) -> HttpResponse:
     """Show every component in every state, on made-up data."""
     pages = Paginator(range(480), 50)
+    now = timezone.now()
     context = {
-        **specimens.specimens(timezone.now()),
+        **specimens.specimens(now),
+        "charts": specimens.charts(),
         "form": specimens.StyleForm({"contact": "nobody", "minutes": "-3", "kind": "business"}),
         "blank_form": specimens.StyleForm(auto_id="blank_%s"),
         "first_page": pages.page(1),
@@ -46,3 +51,17 @@ def style(request: HttpRequest) -> HttpResponse:
 def settings(request: HttpRequest) -> HttpResponse:
     """List what is set once and looked at rarely: what exists, and what this person may open."""
     return render(request, "core/settings.html", {"places": open_to(request.user, SETTINGS)})
+
+
+@require_safe
+def chart(request: HttpRequest, key: str) -> HttpResponse:
+    """Answer a page that waits for a drawing: 204 while it is not there. Who knows the hash knows the numbers."""
+    drawing = shelf.find(key)
+    if drawing is None:
+        if shelf.is_asked(key):
+            return HttpResponse(status=204)
+        raise Http404
+    words = drawing or "It could not be drawn; the numbers are all here."
+    return HttpResponse(
+        format_html('<div class="chart-frame">{}</div>', mark_safe(words) if drawing else words)  # noqa: S308
+    )

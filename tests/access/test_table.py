@@ -35,6 +35,7 @@ GET  /console/reports/                                            in  403  403  
 GET  /console/                                                    in  302  302  200  200  200  200  200  200
 GET  /console/style/                                              in  403  403  200  200  200  200  200  200
 GET  /console/settings/                                           in  403  403  200  200  200  200  200  200
+GET  /console/charts/{chart}/                                     in  403  403  404  404  404  404  404  404
 GET  /console/search/                                             in  403  403  200  200  200  200  200  200
 GET  /console/incidents/                                          in  403  403  200  200  200  200  200  200
 GET  /console/incidents/declare/                                  in  403  403  403  403  403  200  200  200
@@ -106,6 +107,7 @@ POST /console/reports/                                            in  403  403  
 POST /console/                                                    in  405  405  405  405  405  405  405  405
 POST /console/style/                                              in  403  403  405  405  405  405  405  405
 POST /console/settings/                                           in  403  403  405  405  405  405  405  405
+POST /console/charts/{chart}/                                     in  403  403  405  405  405  405  405  405
 POST /console/search/                                             in  403  403  405  405  405  405  405  405
 POST /console/incidents/                                          in  403  403  405  405  405  405  405  405
 POST /console/incidents/declare/                                  in  403  403  403  403  403  200  200  200

@@ -115,6 +115,7 @@ def make_access_world() -> World:
         "slug": told.acme.slug,
         "tenet": tenet.slug,
         "gap": gap.pk,
+        "chart": "0" * 64,
         "report": report.pk,
         "person": invited.user_id,
         "token": invited.token,

@@ -11,6 +11,7 @@ from apps.core.templatetags.portal.blocks import (
     panel,
     table_wrap,
 )
+from apps.core.templatetags.portal.charts import chart
 from apps.core.templatetags.portal.drawings import (
     OUTCOMES,
     Segment,
@@ -55,6 +56,7 @@ __all__ = [
     "NavItem",
     "Segment",
     "ago",
+    "chart",
     "danger",
     "dialog",
     "duration",
