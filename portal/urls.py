@@ -5,6 +5,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, include, path
 
 from apps.accounts.access import allowed
+from apps.accounts.views.first import first
 from apps.accounts.views.people import invitation
 from apps.core.views import chart, healthz, settings, style
 from apps.statuspage.views import SignIn
@@ -17,6 +18,7 @@ public = [
         login_not_required(SignIn.as_view()),
         name="login",
     ),
+    path("first/<str:token>/", first, name="first_admin"),
     path("invitation/<str:token>/", invitation, name="invitation"),
     path("api/v1/", include("apps.telemetry.urls")),
     path("errors/", include("apps.guidance.public_urls")),

@@ -87,6 +87,14 @@ class NewPasswordForm(forms.Form):
         return again
 
 
+class FirstAdminForm(NewPasswordForm):
+    """Who becomes the first admin."""
+
+    name = forms.CharField(max_length=200, label="Your name")
+    email = forms.EmailField(max_length=254, label="Your e-mail address")
+    field_order = ("name", "email", "password", "again")
+
+
 class PasswordForm(NewPasswordForm):
     """The password one has, and the one to have."""
 

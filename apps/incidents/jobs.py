@@ -165,7 +165,7 @@ def headline(result: dict[str, Any]) -> str:
 
 def _at_what(result: dict[str, Any], people: int) -> str:
     """Return how many of those who gave up did so at what the story begins with."""
-    first = next(iter(result.get("journeys") or []), {})
+    first: dict[str, Any] = next(iter(result.get("journeys") or []), {})
     there = (first.get("people") or {}).get("gave_up") or 0
     if not first.get("verb") or there > people:
         return ""

@@ -20,6 +20,7 @@ TABLE = """
 GET  /healthz                                                    200  200  200  200  200  200  200  200  200
 GET  /sign-in/                                                   200  302  302  302  302  302  302  302  302
 GET  /sign-out/                                                   in  405  405  405  405  405  405  405  405
+GET  /first/{token}/                                              410  410  410  410  410  410  410  410  410
 GET  /invitation/{token}/                                         200  200  200  200  200  200  200  200  200
 GET  /api/v1/events                                              405  405  405  405  405  405  405  405  405
 GET  /errors/                                                    400  400  400  400  400  400  400  400  400
@@ -92,6 +93,7 @@ GET  /console/account/sessions/end/                                in  403  403 
 POST /healthz                                                    200  200  200  200  200  200  200  200  200
 POST /sign-in/                                                   200  302  302  302  302  302  302  302  302
 POST /sign-out/                                                   in  302  302  302  302  302  302  302  302
+POST /first/{token}/                                              410  410  410  410  410  410  410  410  410
 POST /invitation/{token}/                                         422  422  422  422  422  422  422  422  422
 POST /api/v1/events                                              415  415  415  415  415  415  415  415  415
 POST /errors/                                                    405  405  405  405  405  405  405  405  405
@@ -167,6 +169,7 @@ ROWS = [line.split() for line in TABLE.strip().splitlines() if not line.startswi
 #: The only addresses that answer somebody who has not signed in.
 PUBLIC = {
     "", "healthz", "sign-in/", "api/v1/events", "errors/", "errors/<str:code>", "i/<str:reference>",
+    "first/<str:token>/",
     "invitation/<str:token>/",
 }  # fmt: skip
 

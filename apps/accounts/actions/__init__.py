@@ -1,6 +1,7 @@
 """What people do with people and with the keys of machines: one function, one intention, one transaction."""
 
 from apps.accounts.actions.common import Refused
+from apps.accounts.actions.first import first_token, has_admin, make_first_admin, why_not_first
 from apps.accounts.actions.keys import (
     LONGEST_OVERLAP,
     issue_key,
@@ -30,12 +31,16 @@ __all__ = [
     "change_role",
     "deactivate",
     "end_sessions",
+    "first_token",
+    "has_admin",
     "invite_again",
     "invite_person",
     "issue_key",
+    "make_first_admin",
     "reactivate",
     "rename",
     "revoke_key",
     "rotate_key",
     "why_closed",
+    "why_not_first",
 ]

@@ -11,7 +11,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.migrations.executor import MigrationExecutor
+from django.urls import reverse
 
+from apps.accounts.actions import first_token, has_admin
 from portal.embedded import EmbeddedError, own_server
 from portal.embedded.client import prepare_database
 from portal.embedded.programs import add_portal, collect_static, free_address, read_address
@@ -78,6 +80,10 @@ class Command(BaseCommand):
         supervisor.start()
         supervisor.wait_ready(180)
         self._say(f"The portal is up: {url}  (Ctrl-C stops it)")
+        if not has_admin():
+            first = reverse("first_admin", args=[first_token()])
+            self._say(f"Nobody can sign in yet. Become the first admin: {url.rstrip('/')}{first}")
+        connections.close_all()
         if path := options["once_ready_file"]:
             draft = path.with_name(f"{path.name}.{os.getpid()}")
             draft.write_text(f"{url}\n")
