@@ -5,7 +5,8 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django_htmx.middleware import HtmxDetails
 
 from apps.accounts.models import User
@@ -20,15 +21,15 @@ class PortalRequest(HttpRequest):
     htmx: HtmxDetails
 
 
-View = Callable[Concatenate[PortalRequest, P], HttpResponse]
+View = Callable[Concatenate[PortalRequest, P], HttpResponseBase]
 
 
-def allowed(action: str) -> Callable[[View[P]], Callable[..., HttpResponse]]:
+def allowed(action: str) -> Callable[[View[P]], Callable[..., HttpResponseBase]]:
     """Let only people pass whose role may do `action` (accounts.models.PERMISSIONS); others get 403."""
 
-    def decorate(view: View[P]) -> Callable[..., HttpResponse]:
+    def decorate(view: View[P]) -> Callable[..., HttpResponseBase]:
         @wraps(view)
-        def guarded(request: PortalRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def guarded(request: PortalRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.can(action):
                 raise PermissionDenied
             return view(request, *args, **kwargs)

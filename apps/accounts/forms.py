@@ -37,6 +37,32 @@ class PeopleFilter(forms.Form):
         }
 
 
+class AuditFilter(forms.Form):
+    """Who, what, to which thing, and when; what cannot be understood is no filter."""
+
+    q = forms.CharField(required=False, max_length=200, label="Person")
+    action = forms.CharField(required=False, max_length=100, label="Action")
+    target = forms.CharField(required=False, max_length=200, label="Target")
+    since = forms.DateField(
+        required=False, label="From", widget=forms.DateInput(attrs={"type": "date"})
+    )
+    until = forms.DateField(
+        required=False, label="To", widget=forms.DateInput(attrs={"type": "date"})
+    )
+
+    def wishes(self) -> dict[str, Any]:
+        """Return the filters that can be understood, as `audit_log` takes them."""
+        self.is_valid()
+        given = self.cleaned_data
+        return {
+            "person": given.get("q", ""),
+            "action": given.get("action", ""),
+            "target": given.get("target", ""),
+            "since": given.get("since"),
+            "until": given.get("until"),
+        }
+
+
 class InviteForm(forms.Form):
     """Who is asked to come, and as what."""
 

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from apps.accounts import sessions
+from apps.accounts import chain, sessions
 from apps.accounts.models import Invitation, InvitationState
 from apps.core.claims import claim, holds
 from apps.core.nudge import nudge
@@ -20,8 +20,9 @@ FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
 
 
 def sweep(*, now: datetime) -> None:
-    """Wake the sender where its wake-up was lost, and forget sessions that ran out."""
+    """Wake the sender where its wake-up was lost, forget sessions that ran out, check the log once a day."""
     sessions.forget_ended()
+    chain.check_daily(now=now)
     if _due(now).exists():
         nudge("accounts.mail", queue="mail")
 

@@ -293,13 +293,15 @@ class AuditEvent(models.Model):
         at: datetime,
         user: User | None,
         action: str,
-        target: object,
+        target: models.Model | str,
         before: Any = None,
         after: Any = None,
     ) -> "AuditEvent":
         """Write one line of the log; from where it came is known by itself."""
         place = here()
-        label = f"{type(target).__name__.lower()}:{getattr(target, 'pk', target)}"
+        label = (
+            target if isinstance(target, str) else f"{type(target).__name__.lower()}:{target.pk}"
+        )
         return AuditEvent.objects.create(
             at=at,
             user=user,
@@ -335,7 +337,7 @@ class AuditCheck(models.Model):
 
     at = models.DateTimeField(db_index=True)
     how = models.CharField(max_length=10, choices=How)
-    by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL)
+    by = models.ForeignKey(User, null=True, on_delete=models.PROTECT)
     ok = models.BooleanField()
     rows = models.BigIntegerField()
     position = models.BigIntegerField()

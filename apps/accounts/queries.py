@@ -1,11 +1,12 @@
 """What pages of people and keys read."""
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db.models import Case, CharField, Q, QuerySet, Value, When
 
-from apps.accounts.models import PERMISSIONS, ApiKey, Role, User
+from apps.accounts.models import PERMISSIONS, ApiKey, AuditEvent, Role, User
 
 #: What a role lets people do, in words, by the actions of PERMISSIONS.
 IN_WORDS = {
@@ -66,3 +67,45 @@ def key_list(*, now: datetime, ended: bool) -> QuerySet[ApiKey]:
     over = Q(revoked_at__isnull=False) | Q(expires_at__lte=now)
     rows = ApiKey.objects.select_related("created_by", "replaced_by")
     return (rows.filter(over) if ended else rows.exclude(over)).order_by("name", "-pk")
+
+
+def audit_log(
+    *,
+    person: str = "",
+    action: str = "",
+    target: str = "",
+    since: date | None = None,
+    until: date | None = None,
+) -> QuerySet[AuditEvent]:
+    """Return the lines of the log that fit, the newest first. `until` is the last day of them."""
+    rows = AuditEvent.objects.select_related("user")
+    if person:
+        rows = rows.filter(Q(user__name__icontains=person) | Q(user__email__icontains=person))
+    if action:
+        rows = rows.filter(action__icontains=action)
+    if target:
+        rows = rows.filter(target__istartswith=target)
+    if since:
+        rows = rows.filter(at__gte=datetime.combine(since, time.min, UTC))
+    if until:
+        # The last day that there is has no day after it.
+        end = until + timedelta(days=1) if until < date.max else until
+        rows = rows.filter(at__lt=datetime.combine(end, time.min, UTC))
+    return rows.order_by("-at", "-pk")
+
+
+def names_of(events: Iterable[AuditEvent]) -> dict[str, str]:
+    """Return what the people and keys that events are about are called, by target."""
+    found: dict[str, str] = {}
+    by_kind: dict[str, set[int]] = {"user": set(), "apikey": set()}
+    for event in events:
+        kind, _, number = event.target.partition(":")
+        if kind in by_kind and number.isdecimal() and len(number) < 19:
+            by_kind[kind].add(int(number))
+    if by_kind["user"]:
+        rows = User.objects.filter(pk__in=by_kind["user"]).values_list("pk", "name")
+        found |= {f"user:{pk}": name for pk, name in rows}
+    if by_kind["apikey"]:
+        keys = ApiKey.objects.filter(pk__in=by_kind["apikey"]).values_list("pk", "name")
+        found |= {f"apikey:{pk}": name for pk, name in keys}
+    return found

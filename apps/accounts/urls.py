@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.accounts.views import account, keys, people
+from apps.accounts.views import account, audit, keys, people
 
 app_name = "accounts"
 urlpatterns = [
@@ -17,6 +17,10 @@ urlpatterns = [
     path("keys/issue/", keys.issue, name="issue_key"),
     path("keys/<int:pk>/rotate/", keys.rotate, name="rotate_key"),
     path("keys/<int:pk>/revoke/", keys.revoke, name="revoke_key"),
+    path("audit/", audit.log, name="audit"),
+    path("audit/check/", audit.check, name="check_audit"),
+    path("audit/export.csv", audit.export_csv, name="audit_csv"),
+    path("audit/export.ndjson", audit.export_ndjson, name="audit_ndjson"),
     path("account/", account.account, name="account"),
     path("account/password/", account.password, name="password"),
     path("account/sessions/end/", account.end_sessions, name="end_sessions"),

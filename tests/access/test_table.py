@@ -87,6 +87,10 @@ GET  /console/keys/                                                in  403  403 
 GET  /console/keys/issue/                                          in  403  403  403  403  403  403  403  200
 GET  /console/keys/{key}/rotate/                                   in  403  403  403  403  403  403  403  200
 GET  /console/keys/{key}/revoke/                                   in  403  403  403  403  403  403  403  405
+GET  /console/audit/                                               in  403  403  403  403  403  403  403  200
+GET  /console/audit/check/                                         in  403  403  403  403  403  403  403  405
+GET  /console/audit/export.csv                                     in  403  403  403  403  403  403  403  200
+GET  /console/audit/export.ndjson                                  in  403  403  403  403  403  403  403  200
 GET  /console/account/                                             in  403  403  200  200  200  200  200  200
 GET  /console/account/password/                                    in  403  403  200  200  200  200  200  200
 GET  /console/account/sessions/end/                                in  403  403  405  405  405  405  405  405
@@ -160,6 +164,10 @@ POST /console/keys/                                                in  403  403 
 POST /console/keys/issue/                                          in  403  403  403  403  403  403  403  422
 POST /console/keys/{key}/rotate/                                   in  403  403  403  403  403  403  403  422
 POST /console/keys/{key}/revoke/                                   in  403  403  403  403  403  403  403  303
+POST /console/audit/                                               in  403  403  403  403  403  403  403  405
+POST /console/audit/check/                                         in  403  403  403  403  403  403  403  303
+POST /console/audit/export.csv                                     in  403  403  403  403  403  403  403  405
+POST /console/audit/export.ndjson                                  in  403  403  403  403  403  403  403  405
 POST /console/account/                                             in  403  403  422  422  422  422  422  422
 POST /console/account/password/                                    in  403  403  422  422  422  422  422  422
 POST /console/account/sessions/end/                                in  403  403  303  303  303  303  303  303

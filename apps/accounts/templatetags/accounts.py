@@ -5,6 +5,7 @@ import re
 from typing import Any, NamedTuple
 
 from django import template
+from django.urls import NoReverseMatch, reverse
 
 register = template.Library()
 
@@ -105,3 +106,29 @@ def _shown(value: Any) -> str | None:
     else:
         text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+#: Where the things that the log speaks of have a page, by the first word of the target.
+PAGES = {
+    "user": "accounts:person",
+    "incident": "incidents:room",
+    "outreach": "outreach:detail",
+}
+
+
+@register.filter
+def page_of(target: str) -> str:
+    """Return the address of what a line of the log is about, empty where it has none."""
+    kind, _, number = target.partition(":")
+    if kind not in PAGES or not number.isdecimal():
+        return ""
+    try:
+        return reverse(PAGES[kind], args=[int(number)])
+    except (NoReverseMatch, ValueError):
+        return ""
+
+
+@register.filter
+def at_key(names: dict[str, str], key: str) -> str:
+    """Return what stands under a key, empty where nothing does."""
+    return names.get(key, "")
