@@ -14,7 +14,7 @@ from apps.core.templatetags.portal.numbers import CANNOT_TELL, number
 #: More than this is no chart that anybody reads; gather it by a longer step first.
 MOST_POINTS, MOST_ROWS = 500, 40
 #: Raised when the same data is drawn differently, so that old drawings are not taken for it.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)

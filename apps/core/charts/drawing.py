@@ -48,6 +48,7 @@ _KEPT = frozenset(
 )
 _SVG = "{http://www.w3.org/2000/svg}"
 _MOST_LETTERS = 26
+_HATCHED = 0.06  # of the axis: how long "cannot tell" is
 
 
 def draw(asked: Mapping[str, Any]) -> str:
@@ -149,23 +150,28 @@ def _stacked(data: Mapping[str, Any], width: int) -> Any:
 
 
 def _bars(data: Mapping[str, Any], width: int) -> Any:
-    alt = _altair()
+    most = max((value or 0 for _, value, _ in data["bars"]), default=0) or 1
     rows = [
         {
             "n": _short(name),
-            "v": value or 0,
+            "v": most * _HATCHED if value is None else value,
             "said": said,
-            "k": "unknown" if value is None else "bar",
             "o": order,
         }
+        | {"known": value is not None}
         for order, (name, value, said) in enumerate(data["bars"])
     ]
-    most = max((row["v"] for row in rows), default=0) or 1
-    base = alt.Chart(_values(rows)).encode(y=_names())
+    alt = _altair()
+    base = alt.Chart(_values(rows)).encode(y=_names(rows))
     x = alt.X("v:Q", scale=alt.Scale(domain=[0, most * 1.25], nice=False), axis=None)
-    drawn = base.mark_bar(height=14, color=INK["bar"]).encode(x=x)
-    said = base.mark_text(align="left", dx=5, color=INK["text"]).encode(x=x, text="said:N")
-    return _whole([drawn, said], width, max(24 * len(rows), 24))
+    drawn = [
+        base.transform_filter(f"datum.known == {known}")
+        .mark_bar(height=14, color=INK[ink])
+        .encode(x=x)
+        for known, ink in (("true", "bar"), ("false", "cannot_tell"))
+    ]
+    said = base.mark_text(align="left", dx=6, color=INK["text"]).encode(x=x, text="said:N")
+    return _whole([*drawn, said], width, max(24 * len(rows), 24))
 
 
 def _whiskers(data: Mapping[str, Any], width: int) -> Any:
@@ -178,7 +184,7 @@ def _whiskers(data: Mapping[str, Any], width: int) -> Any:
     most = max((row["end"] for row in rows), default=0) or 1
     least = min((row["low"] for row in rows if row["low"] is not None), default=0)
     scale = alt.Scale(domain=[min(0, least), most * 1.6], nice=False)
-    base = alt.Chart(_values(rows)).encode(y=_names())
+    base = alt.Chart(_values(rows)).encode(y=_names(rows))
     axis = _axis(format="~s", tickCount=4)
     known = base.transform_filter("datum.low != null && datum.high != null")
     rule = known.mark_rule(color=INK["line"], strokeWidth=2).encode(
@@ -195,10 +201,20 @@ def _whiskers(data: Mapping[str, Any], width: int) -> Any:
         .mark_point(color=INK["line"], fill=INK["line"], size=50, opacity=1)
         .encode(x=alt.X("v:Q", scale=scale, title=None))
     )
+    # What cannot be told is hatched, as everywhere.
+    for row in rows:
+        if row["v"] is None:
+            row["low"], row["high"] = None, None
+            row["end"] = scale.domain[0] + (scale.domain[1] - scale.domain[0]) * _HATCHED
+    unknown = (
+        base.transform_filter("datum.v == null")
+        .mark_bar(height=12, color=INK["cannot_tell"])
+        .encode(x=alt.X("end:Q", scale=scale, title=None))
+    )
     said = base.mark_text(align="left", dx=8, color=INK["text"]).encode(
         x=alt.X("end:Q", scale=scale, title=None), text="said:N"
     )
-    return _whole([rule, *caps, point, said], width, max(30 * len(rows), 30))
+    return _whole([rule, *caps, unknown, point, said], width, max(30 * len(rows), 30))
 
 
 _KINDS: dict[str, Callable[[Mapping[str, Any], int], Any]] = {
@@ -246,7 +262,7 @@ def _time(data: Mapping[str, Any]) -> Any:
     )
 
 
-def _names() -> Any:
+def _names(rows: Sequence[Mapping[str, Any]]) -> Any:
     alt = _altair()
     axis = alt.Axis(
         domain=False,
@@ -256,7 +272,7 @@ def _names() -> Any:
         labelPadding=8,
         labelColor=INK["text"],
     )
-    return alt.Y("n:N", sort=alt.SortField("o"), title=None, axis=axis)
+    return alt.Y("n:N", sort=[row["n"] for row in rows], title=None, axis=axis)
 
 
 def _behind(data: Mapping[str, Any], width: int, *, over: bool = False) -> list[Any]:
@@ -267,10 +283,15 @@ def _behind(data: Mapping[str, Any], width: int, *, over: bool = False) -> list[
         start, end = data["window"]
         values = _values([{"t": start, "e": end}])
         box = alt.Chart(values).encode(x=_time(data), x2="e:T")
-        shade = box.mark_rect(color=INK["window"], opacity=0.35 if over else 1)
+        # Over what is filled, the window is a line above; behind a line it is a ground.
+        shade = (
+            box.mark_rect(color=INK["tick"]).encode(y=alt.value(-3), y2=alt.value(-1))
+            if over
+            else box.mark_rect(color=INK["window"])
+        )
         label = (
             alt.Chart(values)
-            .mark_text(align="left", baseline="bottom", dx=1, dy=-3, color=INK["muted"])
+            .mark_text(align="left", baseline="bottom", dx=1, dy=-5, color=INK["muted"])
             .encode(x=_time(data), y=alt.value(0), text=alt.value("incident"))
         )
         layers += [shade, label]
@@ -348,13 +369,13 @@ def themed(svg: str, *, size: str, title: str, summary: str) -> str:
     """Return the SVG with classes for colours, a title and a description, and nothing that a policy forbids."""
     ElementTree.register_namespace("", _SVG.strip("{}"))
     root = ElementTree.fromstring(svg)  # noqa: S314  (made here, by vl-convert)
+    box = root.attrib["viewBox"]
     for parent in list(root.iter()):
         for child in list(parent):
             if child.get("class") == "background" or child.get("fill") == "transparent":
                 parent.remove(child)
     for element in root.iter():
         _dress(element)
-    box = root.get("viewBox") or f"0 0 {WIDTHS[size]} 200"
     root.attrib.clear()
     root.attrib.update({"viewBox": box, "class": f"chart chart-{size}", "role": "img"})
     for place, (name, text) in enumerate((("title", title), ("desc", summary))):

@@ -5,6 +5,7 @@ from decimal import Decimal
 from math import isfinite
 
 from django.template.loader import render_to_string
+from django.utils.safestring import mark_safe
 
 from apps.core.templatetags.portal.library import register
 
@@ -36,7 +37,7 @@ def number(value: object, places: int = 0) -> str:
 def told(value: object) -> str:
     """Return a number for a table's cell, or the hatched "cannot tell" where there is none."""
     if finite(value) is None:
-        return render_to_string("components/cannot_tell.html").strip()
+        return mark_safe(render_to_string("components/cannot_tell.html").strip())  # noqa: S308  (our own markup)
     return number(value)
 
 
