@@ -1,6 +1,7 @@
 """What every test gets. The suite's PostgreSQL is started by tests/settings.py."""
 
 import pytest
+from django.db.backends.postgresql.operations import DatabaseOperations
 
 
 @pytest.fixture(autouse=True)
@@ -9,3 +10,22 @@ def own_directories(settings, tmp_path):
     settings.EVENTS_DIR = tmp_path / "events"
     settings.STATUS_DIR = tmp_path / "status"
     settings.CHARTS_DIR = tmp_path / "charts"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def flushing_past_triggers():
+    """Let a transaction test empty the tables after it: otherwise triggers refuse to TRUNCATE promises."""
+    flush = DatabaseOperations.execute_sql_flush
+
+    def past_triggers(self, sql_list):
+        if sql_list:
+            sql_list = [
+                "SET LOCAL session_replication_role = replica",
+                *sql_list,
+                "SET LOCAL session_replication_role = DEFAULT",
+            ]
+        flush(self, sql_list)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseOperations, "execute_sql_flush", past_triggers)
+        yield

@@ -1,9 +1,10 @@
 """What people do with promises: write a version, have it reviewed, make it the one that counts.
 
-Only a draft can be changed; the database refuses everything else (migration 0002).
+Only a draft can be changed; the database refuses everything else (migrations 0002 and 0005).
 """
 
-from collections.abc import Sequence
+from calendar import monthrange
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,10 +15,24 @@ from django.db import transaction
 
 from apps.accounts.models import AuditEvent, User
 from apps.catalog.models import Journey, Operation, Service
-from apps.tenets.models import Clause, ClauseKind, Dimension, Tenet, TenetVersion, VersionState
+from apps.customers.models import Customer
+from apps.tenets.content import sha256_of
+from apps.tenets.models import (
+    Audience,
+    Budgeting,
+    Clause,
+    ClauseKind,
+    Dimension,
+    Tenet,
+    TenetVersion,
+    VersionState,
+    WindowUnit,
+)
 
 #: Which permission it takes to write, and to approve what another wrote.
 WRITE, APPROVE = "tenet.edit", "tenet.approve"
+#: More than anybody keeps in mind; it also bounds the form.
+MOST_CLAUSES = 12
 
 
 class Refused(Exception):
@@ -54,9 +69,21 @@ class ClauseDraft:
     target: Decimal | None = (
         None  # the share that must go well, 0 to below 1; None for an invariant
     )
+    max_count: int | None = None  # of an invariant: how many counter-examples it bears, mostly none
     threshold_ms: int | None = None
-    window_days: int = 28
+    op: str = ""
+    value: Decimal | None = None
+    unit: str = ""
+    window_count: int = 28
+    window_unit: str = WindowUnit.DAY
+    window_zone: str = ""
+    window_start: str = ""
+    budgeting: str = Budgeting.OCCURRENCES
+    slice_target: Decimal | None = None
+    slice_minutes: int | None = None
     min_events: int = 20
+    tolerance: str = ""
+    consequence: str = ""
     journey: Journey | None = None
     operation: Operation | None = None
 
@@ -92,24 +119,31 @@ def draft_version(
     user: User,
     now: datetime,
     rationale: str = "",
+    audience: str = Audience.CLASS,
+    customers: Sequence[Customer] = (),
+    owner: User | None = None,
     review_by: date | None = None,
+    review_every_months: int | None = None,
+    change_note: str = "",
+    extra: Mapping[str, Any] | None = None,
 ) -> TenetVersion:
     """Write the next wording, or write the tenet's draft anew. Nobody is promised it yet."""
     _permit(user, WRITE, UnableToDraft)
     locked = _lock(tenet)
-    if not promise.strip():
-        raise UnableToDraft("Say what is promised, in one plain sentence.")
-    if review_by and review_by <= now.date():
-        raise UnableToDraft("The day of its review is in the future.")
-    version = locked.versions.filter(state=VersionState.DRAFT).first()
-    if version is None:
-        if locked.versions.filter(state=VersionState.IN_REVIEW).exists():
-            raise UnableToDraft("Another version is in review. Decide on that one first.")
-        latest = locked.versions.order_by("-number").first()
-        version = TenetVersion(tenet=locked, number=latest.number + 1 if latest else 1, author=user)
+    _refuse_unready(
+        promise=promise, audience=audience, customers=customers, review_by=review_by, now=now
+    )
+    if len(clauses) > MOST_CLAUSES:
+        raise UnableToDraft(f"A promise has at most {MOST_CLAUSES} clauses.")
+    version = _next_draft(locked)
+    version.author, version.owner = user, owner or version.owner or locked.owner
     version.promise, version.rationale = promise.strip(), rationale.strip()
-    version.review_by, version.author = review_by, user
+    version.audience, version.change_note = audience, change_note.strip()
+    version.review_by, version.review_every_months = review_by, review_every_months
+    version.extra = dict(extra) if extra is not None else version.extra
+    version.content_sha256 = ""
     version.save()
+    version.customers.set(customers if audience == Audience.NAMED else ())
     version.clauses.all().delete()
     for position, draft in enumerate(clauses, start=1):
         _write_clause(version, position, draft)
@@ -120,6 +154,8 @@ def draft_version(
         target=version,
         after={
             "promise": version.promise,
+            "audience": version.audience,
+            "customers": [customer.pk for customer in customers],
             "clauses": [_plain(clause) for clause in clauses],
         },
     )
@@ -135,6 +171,9 @@ def submit_version(*, version: TenetVersion, user: User, now: datetime) -> Tenet
         raise UnableToSubmit(f"Version {locked.number} is {locked.get_state_display().lower()}.")
     if not locked.clauses.exists():
         raise UnableToSubmit("A promise without a measurable clause cannot be kept or broken.")
+    if locked.review_by is None and locked.review_every_months:
+        locked.review_by = months_after(now.date(), locked.review_every_months)
+    locked.content_sha256 = sha256_of(locked)
     return _move(locked, VersionState.IN_REVIEW, user=user, now=now)
 
 
@@ -164,12 +203,18 @@ def activate(*, version: TenetVersion, approver: User, now: datetime) -> TenetVe
     if locked.author_id == approver.pk:
         raise UnableToActivate("You wrote this version: somebody else has to approve it.")
     active = TenetVersion.objects.filter(tenet=locked.tenet_id, state=VersionState.ACTIVE).first()
+    if active and active.valid_from and active.valid_from > now:
+        raise UnableToActivate(
+            f"Version {active.number} counts from {active.valid_from:%d %B %Y, %H:%M} UTC, which is"
+            " later than now: look at the clock of this machine."
+        )
     if active:
         active.state, active.valid_to = VersionState.SUPERSEDED, now
         active.save(update_fields=["state", "valid_to"])
     locked.valid_from, locked.approver = now, approver
+    locked.content_sha256 = locked.content_sha256 or sha256_of(locked)
     locked.state = VersionState.ACTIVE
-    locked.save(update_fields=["state", "valid_from", "approver"])
+    locked.save(update_fields=["state", "valid_from", "approver", "content_sha256"])
     AuditEvent.note(
         at=now,
         user=approver,
@@ -213,11 +258,46 @@ def _lock_version(version: TenetVersion) -> TenetVersion:
 
 def _move(version: TenetVersion, state: VersionState, *, user: User, now: datetime) -> TenetVersion:
     before, version.state = version.state, state
-    version.save(update_fields=["state", "valid_to"])
+    version.save(update_fields=["state", "valid_to", "review_by", "content_sha256"])
     AuditEvent.note(
         at=now, user=user, action="tenet.state", target=version, before=before, after=state
     )
     return version
+
+
+def _refuse_unready(
+    *,
+    promise: str,
+    audience: str,
+    customers: Sequence[Customer],
+    review_by: date | None,
+    now: datetime,
+) -> None:
+    if not promise.strip():
+        raise UnableToDraft("Say what is promised, in one plain sentence.")
+    if review_by and review_by <= now.date():
+        raise UnableToDraft("The day of its review is in the future.")
+    if audience not in Audience.values:
+        raise UnableToDraft("Choose who may read it.")
+    if audience == Audience.NAMED and not customers:
+        raise UnableToDraft("Name the customers whom it is promised to.")
+
+
+def _next_draft(tenet: Tenet) -> TenetVersion:
+    """Return the tenet's draft, or a new one."""
+    if draft := tenet.versions.filter(state=VersionState.DRAFT).first():
+        return draft
+    if tenet.versions.filter(state=VersionState.IN_REVIEW).exists():
+        raise UnableToDraft("Another version is in review. Decide on that one first.")
+    latest = tenet.versions.order_by("-number").first()
+    return TenetVersion(tenet=tenet, number=latest.number + 1 if latest else 1)
+
+
+def months_after(day: date, months: int) -> date:
+    """Return the same day so many months later, or the last one of that month."""
+    years, month = divmod(day.month - 1 + months, 12)
+    last = monthrange(day.year + years, month + 1)[1]
+    return date(day.year + years, month + 1, min(day.day, last))
 
 
 def _write_clause(version: TenetVersion, position: int, draft: ClauseDraft) -> None:
@@ -232,7 +312,12 @@ def _write_clause(version: TenetVersion, position: int, draft: ClauseDraft) -> N
 
 
 def _columns(draft: ClauseDraft) -> dict[str, Any]:
-    return {name: getattr(draft, name) for name in ClauseDraft.__dataclass_fields__}
+    columns = {name: getattr(draft, name) for name in ClauseDraft.__dataclass_fields__}
+    if draft.kind == ClauseKind.INVARIANT and draft.max_count is None:
+        columns["max_count"] = 0
+    for name in ("text", "unit", "tolerance", "consequence"):
+        columns[name] = columns[name].strip()
+    return columns
 
 
 def _plain(draft: ClauseDraft) -> dict[str, Any]:

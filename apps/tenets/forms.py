@@ -1,17 +1,44 @@
 """What people type about promises."""
 
+import re
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from zoneinfo import available_timezones
 
 from django import forms
 from django.utils.text import slugify
 
-from apps.catalog.models import Journey, Service
-from apps.customers.models import Kind
-from apps.tenets.actions import ClauseDraft
-from apps.tenets.models import Clause, ClauseKind, Dimension, Tenet, TenetVersion
+from apps.accounts.models import STAFF, User
+from apps.catalog.models import Journey, Operation, Service
+from apps.customers.models import Customer, Kind
+from apps.tenets.actions import MOST_CLAUSES, ClauseDraft
+from apps.tenets.content import SAID
+from apps.tenets.models import (
+    CALENDAR_UNITS,
+    ROLLING_UNITS,
+    TIMED,
+    Audience,
+    Budgeting,
+    Clause,
+    ClauseKind,
+    Dimension,
+    Operator,
+    Tenet,
+    TenetVersion,
+    VersionState,
+    WindowUnit,
+)
 
-MOST_CLAUSES = 8
+#: The units people write times in, in milliseconds, from the smallest.
+TIMES = {
+    "milliseconds": 1,
+    "seconds": 1000,
+    "minutes": 60_000,
+    "hours": 3_600_000,
+    "days": 86_400_000,
+}
+CADENCES = [(1, "month"), (3, "3 months"), (6, "6 months"), (12, "12 months")]
 
 
 class TenetForm(forms.Form):
@@ -40,6 +67,20 @@ class TenetForm(forms.Form):
         return name
 
 
+if TYPE_CHECKING:
+    _PersonField = forms.ModelChoiceField[User]
+else:
+    _PersonField = forms.ModelChoiceField
+
+
+class PersonField(_PersonField):
+    """A person, by name."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        """Show the name."""
+        return str(obj.name)
+
+
 class VersionForm(forms.Form):
     """One wording of a promise."""
 
@@ -56,29 +97,99 @@ class VersionForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="How they use us, what an outage, an error or a delay does to them.",
     )
+    audience = forms.ChoiceField(
+        choices=Audience.choices, initial=Audience.CLASS, label="Who may read it"
+    )
+    customers = forms.CharField(
+        max_length=2000,
+        required=False,
+        label="Named customers",
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=(
+            "Only for a promise to named customers: the short names in the addresses of their pages,"
+            " such as acme, with spaces or commas between."
+        ),
+    )
+    owner = PersonField(
+        queryset=User.objects.none(),
+        required=False,
+        label="Owner",
+        empty_label="Who opened the tenet",
+        help_text="Who answers for it, and is asked when its review is due.",
+    )
     review_by = forms.DateField(
         required=False,
         label="Review by",
         widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
         help_text="Promises are never finished: when to ask again whether this one fits.",
     )
+    review_every_months = forms.TypedChoiceField(
+        choices=[("", "As written above"), *CADENCES],
+        coerce=int,
+        empty_value=None,
+        required=False,
+        label="Then every",
+        help_text="Without a day above, the first review is so long after it is given for review.",
+    )
+    change_note = forms.CharField(
+        max_length=300,
+        required=False,
+        label="Why it changes",
+        help_text="One sentence for who approves it, and for who reads the history.",
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        field = self.fields["owner"]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  (for the type)
+        field.queryset = User.objects.filter(role__in=STAFF, is_active=True).order_by("name", "pk")
+
+    def clean_customers(self) -> list[Customer]:
+        """Find the customers of these names; say which there are not."""
+        names = list(dict.fromkeys(re.split(r"[\s,;]+", self.cleaned_data["customers"].strip())))
+        names = [name for name in names if name]
+        found = {one.slug: one for one in Customer.objects.filter(slug__in=names)}
+        if missing := [name for name in names if name not in found]:
+            raise forms.ValidationError(
+                f"There is no customer {', '.join(missing[:5])}. The short name is the last part of"
+                " the address of the customer's page."
+            )
+        return [found[name] for name in names]
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for names where it is promised by name."""
+        data: dict[str, Any] = super().clean() or {}
+        if data.get("audience") == Audience.NAMED and not data.get("customers", True):
+            self.add_error("customers", "Name the customers whom it is promised to.")
+        return data
 
     @staticmethod
     def values_of(version: TenetVersion) -> dict[str, Any]:
         """Return what the fields show of a version."""
+        draft = version.state == VersionState.DRAFT
         return {
             "promise": version.promise,
             "rationale": version.rationale,
-            "review_by": version.review_by,
+            "audience": version.audience,
+            "customers": ", ".join(one.slug for one in version.customers.all()),
+            "owner": version.owner_id,
+            "review_by": version.review_by if draft else None,
+            "review_every_months": version.review_every_months,
+            "change_note": version.change_note if draft else "",
         }
 
 
 class ClauseForm(forms.Form):
     """A measurable part of the promise; a row left empty is none."""
 
-    text = forms.CharField(max_length=300, required=False, label="What is measured")
-    dimension = forms.ChoiceField(choices=Dimension.choices, initial=Dimension.ERROR, label="About")
+    text = forms.CharField(
+        max_length=300,
+        required=False,
+        label="What is measured",
+        help_text="Such as “Orders that go through at the first try”.",
+    )
     kind = forms.ChoiceField(choices=ClauseKind.choices, initial=ClauseKind.BUDGET, label="How")
+    dimension = forms.ChoiceField(choices=Dimension.choices, initial=Dimension.ERROR, label="About")
     target = forms.DecimalField(
         required=False,
         min_value=Decimal(0),
@@ -86,10 +197,25 @@ class ClauseForm(forms.Form):
         max_digits=6,
         decimal_places=4,
         label="At least, in percent",
-        help_text="Of a budget: the share that must go well. An invariant has none.",
+        help_text="A budget needs it. Where a time is promised, nothing here means always.",
     )
-    threshold_ms = forms.IntegerField(
-        required=False, min_value=1, max_value=2**31 - 1, label="Within, in milliseconds"
+    max_count = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=2**31 - 1,
+        label="At most, times",
+        help_text="Of an invariant; nothing here means never.",
+    )
+    within = forms.DecimalField(
+        required=False,
+        min_value=Decimal("0.001"),
+        max_digits=13,
+        decimal_places=3,
+        label="Within",
+        help_text="The longest time that is still in time.",
+    )
+    within_unit = forms.ChoiceField(
+        choices=[(name, name) for name in TIMES], initial="minutes", required=False, label="Unit"
     )
     journey = forms.ModelChoiceField(
         queryset=Journey.objects.none(),
@@ -97,23 +223,107 @@ class ClauseForm(forms.Form):
         label="Of which journey",
         empty_label="All attempts",
     )
+    operation = forms.ModelChoiceField(
+        queryset=Operation.objects.none(), required=False, widget=forms.HiddenInput
+    )
+    tolerance = forms.CharField(
+        max_length=300,
+        required=False,
+        label="What they can bear, in words",
+        help_text="Such as “may be up to 15 minutes late, must arrive”.",
+    )
+    consequence = forms.CharField(
+        max_length=500,
+        required=False,
+        label="What we do when it is at risk or broken",
+        help_text="Such as “the account manager calls within an hour”.",
+    )
+    window_count = forms.IntegerField(
+        min_value=1, max_value=1000, initial=28, required=False, label="Judged over"
+    )
+    window_unit = forms.ChoiceField(
+        choices=WindowUnit.choices, initial=WindowUnit.DAY, required=False, label="Of"
+    )
+    window_zone = forms.CharField(
+        max_length=50,
+        required=False,
+        label="Calendar of",
+        help_text="A time zone such as Europe/Berlin makes it a calendar window; without, it rolls.",
+    )
+    window_start = forms.CharField(
+        max_length=19,
+        required=False,
+        label="The calendar begins",
+        help_text="Local, such as 2026-01-01 00:00:00. Mostly empty.",
+    )
+    min_events = forms.IntegerField(
+        min_value=0,
+        max_value=2**31 - 1,
+        initial=20,
+        required=False,
+        label="Judged from so many attempts on",
+    )
+    budgeting = forms.ChoiceField(
+        choices=Budgeting.choices, initial=Budgeting.OCCURRENCES, required=False, label="Counted"
+    )
+    slice_minutes = forms.IntegerField(
+        required=False, min_value=1, max_value=2**31 - 1, label="Length of a slice, in minutes"
+    )
+    slice_target = forms.DecimalField(
+        required=False,
+        min_value=Decimal("0.0001"),
+        max_value=Decimal(100),
+        max_digits=7,
+        decimal_places=4,
+        label="A slice is good from, in percent",
+    )
+    op = forms.ChoiceField(
+        choices=[("", "—"), *Operator.choices], required=False, label="Measured value"
+    )
+    value = forms.DecimalField(required=False, max_digits=20, decimal_places=6, label="Number")
+    unit = forms.CharField(max_length=20, required=False, label="In")
+
+    #: What most clauses leave as it is.
+    FINE = (
+        "window_count", "window_unit", "window_zone", "window_start", "min_events", "budgeting",
+        "slice_minutes", "slice_target", "op", "value", "unit",
+    )  # fmt: skip
 
     def __init__(self, *args: Any, service: Service, **options: Any) -> None:
         super().__init__(*args, **options)
-        field = self.fields["journey"]
-        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  (for the type)
-        field.queryset = Journey.objects.filter(service=service).order_by("name", "pk")
+        for name, found in (
+            ("journey", Journey.objects.filter(service=service).order_by("name", "pk")),
+            ("operation", Operation.objects.filter(service=service)),
+        ):
+            field = self.fields[name]
+            assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  (for the type)
+            field.queryset = found
+
+    def main(self) -> list[forms.BoundField]:
+        """Return the fields that every clause is asked for."""
+        return [field for field in self if field.name not in {"text", *self.FINE}]
+
+    def fine(self) -> list[forms.BoundField]:
+        """Return the fields that most clauses leave as they are."""
+        return [self[name] for name in self.FINE]
+
+    @property
+    def fine_differs(self) -> bool:
+        """Whether the folded fields say something out of the common, or something wrong."""
+        said = self.initial.get
+        return any(name in self.errors for name in self.FINE) or bool(
+            said("window_zone")
+            or said("op")
+            or said("budgeting", Budgeting.OCCURRENCES) != Budgeting.OCCURRENCES
+        )
 
     def clean(self) -> dict[str, Any]:
         """Ask for what the kind of clause needs."""
         data: dict[str, Any] = super().clean() or {}
         if not data.get("text") or self.errors:
             return data
-        budget = data.get("kind") == ClauseKind.BUDGET
-        if budget and data.get("target") is None:
-            self.add_error("target", "A budget has a share that must go well.")
-        if not budget and data.get("target") is not None:
-            self.add_error("target", "An invariant has no share: it is never broken.")
+        for field, problem in _missing(data):
+            self.add_error(field, problem)
         return data
 
     def draft(self) -> ClauseDraft | None:
@@ -121,28 +331,114 @@ class ClauseForm(forms.Form):
         data = self.cleaned_data
         if not data.get("text"):
             return None
-        target = data.get("target")
+        default = ClauseDraft(text="")
+        kind = data["kind"]
+        plain: dict[str, Any] = {
+            name: data.get(name)
+            for name in ("text", "journey", "operation", "tolerance", "consequence", "value")
+        } | {
+            name: data.get(name) or getattr(default, name)
+            for name in ("window_count", "window_unit", "window_zone", "window_start", "op", "unit")
+        }
         return ClauseDraft(
-            text=data["text"],
-            dimension=data["dimension"],
-            kind=data["kind"],
-            target=None if target is None else target / 100,
-            threshold_ms=data.get("threshold_ms"),
-            journey=data.get("journey"),
+            **plain,
+            kind=kind,
+            dimension=Dimension.COMMUNICATION if kind == ClauseKind.NOTICE else data["dimension"],
+            target=_share(data.get("target")),
+            max_count=data.get("max_count") if kind == ClauseKind.INVARIANT else None,
+            threshold_ms=_milliseconds(data),
+            budgeting=data.get("budgeting") or default.budgeting,
+            slice_minutes=data.get("slice_minutes"),
+            slice_target=_share(data.get("slice_target")),
+            min_events=default.min_events if data.get("min_events") is None else data["min_events"],
         )
 
     @staticmethod
-    def values_of(clause: Clause) -> dict[str, Any]:
+    def values_of(clause: Clause | ClauseDraft) -> dict[str, Any]:
         """Return what the fields show of a clause."""
-        share = None if clause.target is None else (clause.target * 100).normalize()
+        within, unit = _in_largest_unit(clause.threshold_ms)
         return {
-            "text": clause.text,
-            "dimension": clause.dimension,
-            "kind": clause.kind,
-            "target": None if share is None else f"{share:f}",
-            "threshold_ms": clause.threshold_ms,
-            "journey": clause.journey_id,
+            **{name: getattr(clause, name) for name in SAID if name != "threshold_ms"},
+            "target": _percent(clause.target),
+            "slice_target": _percent(clause.slice_target),
+            "value": None if clause.value is None else f"{clause.value.normalize():f}",
+            "within": within,
+            "within_unit": unit,
+            "journey": clause.journey and clause.journey.pk,
+            "operation": clause.operation and clause.operation.pk,
         }
+
+
+def _missing(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    kind, within = data.get("kind"), data.get("within")
+    if kind == ClauseKind.BUDGET and data.get("target") is None:
+        yield "target", "A budget has a share that must go well."
+    if kind == ClauseKind.INVARIANT and data.get("target") is not None:
+        yield "target", "An invariant has no share: it is never broken."
+    if kind in TIMED and within is None:
+        yield "within", "Say within which time."
+    if (_milliseconds(data) or 0) > 2**31 - 1:
+        yield "within", "At most 24 days."
+    if kind != ClauseKind.NOTICE and data.get("dimension") == Dimension.COMMUNICATION:
+        yield "kind", "What is about communication is a notice: told within a time."
+    yield from _missing_window(data)
+    yield from _missing_slices(data)
+    if bool(data.get("op")) != (data.get("value") is not None):
+        yield "value", "A measured value needs both: how it compares, and the number."
+    if data.get("op") and within is not None:
+        yield "value", "Say either a time or another measured value."
+
+
+def _missing_window(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    zone, unit = data.get("window_zone"), data.get("window_unit") or WindowUnit.DAY
+    if not zone and unit not in ROLLING_UNITS:
+        yield "window_zone", "Months, quarters and years are of a calendar: name its time zone."
+    if not zone and data.get("window_start"):
+        yield "window_start", "Only a calendar window has a beginning: name its time zone."
+    if zone and unit not in CALENDAR_UNITS:
+        yield "window_unit", "A calendar has days, weeks, months, quarters and years."
+    if zone and zone not in available_timezones():
+        yield "window_zone", "There is no such time zone; write it as in Europe/Berlin."
+
+
+def _missing_slices(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    how = data.get("budgeting") or Budgeting.OCCURRENCES
+    sliced, good = data.get("slice_minutes"), data.get("slice_target")
+    if how == Budgeting.OCCURRENCES:
+        if sliced is not None or good is not None:
+            yield "budgeting", "Choose slices of time here, or leave their length and share empty."
+        return
+    if data.get("kind") == ClauseKind.INVARIANT:
+        yield "budgeting", "An invariant counts attempts."
+    if sliced is None:
+        yield "slice_minutes", "Say how long a slice is."
+    if how == Budgeting.TIMESLICES and good is None:
+        yield "slice_target", "Say from which share on a slice is good."
+    if how == Budgeting.RATIO_TIMESLICES and good is not None:
+        yield "slice_target", "An average over slices has no share for each slice."
+
+
+def _share(percent: Decimal | None) -> Decimal | None:
+    return None if percent is None else percent / 100
+
+
+def _percent(share: Decimal | None) -> str | None:
+    return None if share is None else f"{(share * 100).normalize():f}"
+
+
+def _milliseconds(data: Mapping[str, Any]) -> int | None:
+    within = data.get("within")
+    unit = data.get("within_unit") or "minutes"
+    return None if within is None else max(1, round(within * TIMES[unit]))
+
+
+def _in_largest_unit(ms: int | None) -> tuple[str | None, str]:
+    if ms is None:
+        return None, "minutes"
+    for unit, size in reversed(TIMES.items()):
+        if ms % size == 0 and ms:
+            return str(ms // size), unit
+    return str(ms), "milliseconds"
 
 
 if TYPE_CHECKING:

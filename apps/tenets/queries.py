@@ -1,23 +1,21 @@
-"""Reads of tenets, their versions, and what changed between two. Nothing here writes."""
+"""Reads of tenets and their versions. Nothing here writes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
+from datetime import date, timedelta
+from itertools import groupby
 
 from django.db.models import Prefetch, QuerySet
 
-from apps.customers.models import Kind
-from apps.tenets.models import Clause, ClauseKind, Tenet, TenetVersion, VersionState
+from apps.accounts.models import User
+from apps.catalog.models import Journey
+from apps.customers.models import Customer, Kind
+from apps.tenets.models import Clause, Tenet, TenetVersion, VersionState
+from apps.tenets.wording import ClauseRow, clause_in_words
 
-
-@dataclass(frozen=True, kw_only=True)
-class ClauseRow:
-    """A clause in words."""
-
-    text: str
-    dimension: str
-    measured: str
+#: A review that is due within this time is said so.
+SOON = timedelta(days=14)
+OPEN = (VersionState.DRAFT, VersionState.IN_REVIEW, VersionState.ACTIVE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,120 +25,115 @@ class TenetRow:
     tenet: Tenet
     active: TenetVersion | None
     clauses: Sequence[ClauseRow]
-    others: Sequence[TenetVersion]  # what is being written or reviewed, and earlier wordings
+    others: Sequence[TenetVersion]  # what is being written or reviewed
     review_due: bool
+    review_soon: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class KindOfCustomer:
-    """All that is promised to one kind of customer."""
+    """Tenets of one kind of customer."""
 
     kind: str
     label: str
     rows: Sequence[TenetRow]
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of a difference: added, removed or same."""
+@dataclass(frozen=True, kw_only=True)
+class VersionRow:
+    """A version as its tenet's page shows it."""
 
-    kind: str
-    text: str
+    version: TenetVersion
+    clauses: Sequence[ClauseRow]
+    named: Sequence[Customer]  # whom it is promised to by name, as far as the reader may know
+    unnamed: int  # and how many more
 
 
-def _with_parts() -> QuerySet[Tenet]:
+def tenets(*, kind: str = "", due_by: date | None = None) -> QuerySet[Tenet]:
+    """Return tenets by kind of customer and name: all, of one kind, or with a review due by a day."""
+    found = Tenet.objects.select_related("service", "owner")
+    if kind:
+        found = found.filter(kind=kind)
+    if due_by:
+        found = found.filter(
+            pk__in=TenetVersion.objects.active().filter(review_by__lte=due_by).values("tenet")
+        )
+    versions = _whole(TenetVersion.objects.filter(state__in=OPEN))
+    return found.prefetch_related(Prefetch("versions", queryset=versions)).order_by(
+        "kind", "name", "pk"
+    )
+
+
+def by_kind(found: Iterable[Tenet], *, today: date) -> list[KindOfCustomer]:
+    """Group tenets, which are in order, by the kind of customer that they are promised to."""
+    return [
+        KindOfCustomer(
+            kind=kind, label=Kind(kind).label, rows=[_row(tenet, today=today) for tenet in rows]
+        )
+        for kind, rows in groupby(found, key=lambda tenet: tenet.kind)
+    ]
+
+
+def tenet_named(*, slug: str) -> Tenet:
+    """Return a tenet. Raise Tenet.DoesNotExist."""
+    return Tenet.objects.select_related("service", "owner").get(slug=slug)
+
+
+def versions_of(tenet: Tenet) -> QuerySet[TenetVersion]:
+    """Return a tenet's versions with all that they say, newest first."""
+    return _whole(tenet.versions.all())
+
+
+def version_rows(versions: Iterable[TenetVersion], *, user: User) -> list[VersionRow]:
+    """Return versions for a page; customers that `user` may not see are only counted."""
+    found = list(versions)
+    everybody = {one.pk for version in found for one in version.customers.all()}
+    seen = set(
+        Customer.objects.visible_to(user).filter(pk__in=everybody).values_list("pk", flat=True)
+        if everybody
+        else ()
+    )
+    rows = []
+    for version in found:
+        named = list(version.customers.all())
+        shown = [one for one in named if one.pk in seen]
+        rows.append(
+            VersionRow(
+                version=version,
+                clauses=[clause_in_words(one) for one in version.clauses.all()],
+                named=shown,
+                unnamed=len(named) - len(shown),
+            )
+        )
+    return rows
+
+
+def journeys_of(service_id: int) -> QuerySet[Journey]:
+    """Return a service's journeys by name."""
+    return Journey.objects.filter(service_id=service_id).order_by("name", "pk")
+
+
+def _whole(versions: QuerySet[TenetVersion]) -> QuerySet[TenetVersion]:
     clauses = Clause.objects.select_related("journey", "operation").order_by("position")
-    versions = (
-        TenetVersion.objects.select_related("author", "approver")
-        .prefetch_related(Prefetch("clauses", queryset=clauses))
+    return (
+        versions.select_related("author", "approver", "owner")
+        .prefetch_related(
+            Prefetch("clauses", queryset=clauses),
+            Prefetch("customers", queryset=Customer.objects.order_by("name", "pk")),
+        )
         .order_by("-number")
     )
-    return Tenet.objects.select_related("service", "owner").prefetch_related(
-        Prefetch("versions", queryset=versions)
-    )
-
-
-def by_kind(*, today: date) -> list[KindOfCustomer]:
-    """Return every kind of customer with what is promised to it, in a fixed number of queries."""
-    rows: dict[str, list[TenetRow]] = {kind: [] for kind in Kind.values}
-    for tenet in _with_parts().order_by("name", "pk"):
-        rows[tenet.kind].append(_row(tenet, today=today))
-    return [KindOfCustomer(kind=kind, label=Kind(kind).label, rows=rows[kind]) for kind in rows]
-
-
-def tenet_with_versions(*, slug: str) -> Tenet:
-    """Return the tenet with all its versions, newest first. Raise Tenet.DoesNotExist."""
-    return _with_parts().get(slug=slug)
 
 
 def _row(tenet: Tenet, *, today: date) -> TenetRow:
     versions = list(tenet.versions.all())
     active = next((one for one in versions if one.state == VersionState.ACTIVE), None)
+    review = active.review_by if active else None
     return TenetRow(
         tenet=tenet,
         active=active,
         clauses=[clause_in_words(one) for one in active.clauses.all()] if active else [],
         others=[one for one in versions if one is not active],
-        review_due=bool(active and active.review_by and active.review_by <= today),
+        review_due=bool(review and review <= today),
+        review_soon=bool(review and today < review <= today + SOON),
     )
-
-
-def clause_in_words(clause: Clause) -> ClauseRow:
-    """Say how a clause is measured."""
-    about = clause.journey or clause.operation
-    parts = []
-    if clause.kind == ClauseKind.INVARIANT:
-        parts.append("never broken: a single counter-example breaks it")
-    elif clause.target is not None:
-        parts.append(f"at least {_percent(clause.target)} of {about or 'all attempts'}")
-    if clause.threshold_ms is not None:
-        parts.append(f"within {_time(clause.threshold_ms)}")
-    if clause.kind == ClauseKind.BUDGET:
-        parts.append(f"over {clause.window_days} days")
-        parts.append(f"judged from {clause.min_events:,} attempts on")
-    return ClauseRow(
-        text=clause.text, dimension=clause.get_dimension_display(), measured=", ".join(parts)
-    )
-
-
-def difference(old: TenetVersion | None, new: TenetVersion) -> list[Line]:
-    """Say in words what `new` changes: the promise, why, each clause by its place, the review."""
-    before = dict(_sentences(old)) if old else {}
-    after = dict(_sentences(new))
-    found: list[Line] = []
-    for key in [*after, *[key for key in before if key not in after]]:
-        was, now = before.get(key), after.get(key)
-        if was == now and now is not None:
-            found.append(Line("same", now))
-            continue
-        if was:
-            found.append(Line("removed", was))
-        if now:
-            found.append(Line("added", now))
-    return found
-
-
-def _sentences(version: TenetVersion) -> Iterator[tuple[str, str]]:
-    yield "promise", version.promise
-    if version.rationale:
-        yield "rationale", f"Because: {version.rationale}"
-    for clause in version.clauses.all():
-        words = clause_in_words(clause)
-        yield (
-            f"clause {clause.position}",
-            f"{clause.position}. {words.dimension}: {words.text} ({words.measured})",
-        )
-    if version.review_by:
-        yield "review", f"Reviewed by {version.review_by:%d %B %Y}"
-
-
-def _percent(share: Any) -> str:
-    return f"{(share * 100).normalize():f} %"
-
-
-def _time(ms: int) -> str:
-    if ms < 1000:
-        return f"{ms} ms"
-    if ms < 60_000:
-        return f"{ms / 1000:g} s"
-    return f"{ms / 60_000:g} min"

@@ -3,6 +3,9 @@
 from typing import Any
 
 from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db import transaction
+from django.db.models import QuerySet
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -11,27 +14,49 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.access import PortalRequest, allowed
+from apps.customers.models import Kind
 from apps.tenets import actions, queries
-from apps.tenets.forms import MOST_CLAUSES, ClauseForm, ClauseForms, TenetForm, VersionForm
-from apps.tenets.models import Tenet, TenetVersion, VersionState
+from apps.tenets.forms import ClauseForm, ClauseForms, TenetForm, VersionForm
+from apps.tenets.models import Tenet, TenetVersion
+from apps.tenets.wording import difference
 
+MOST_VERSIONS = 99_999
 form_page = require_http_methods(["GET", "HEAD", "POST"])
 
 
 @allowed("console")
 @require_safe
 def listing(request: PortalRequest) -> HttpResponse:
-    """Show what is promised to each kind of customer."""
-    kinds = queries.by_kind(today=timezone.now().date())
+    """Show what is promised to each kind of customer; ?kind= and ?review=due narrow it."""
+    today = timezone.now().date()
+    kind = request.GET.get("kind", "")
+    kind = kind if kind in Kind.values else ""
+    due = request.GET.get("review") == "due"
+    found = queries.tenets(kind=kind, due_by=today + queries.SOON if due else None)
+    page = Paginator(found, 25).get_page(request.GET.get("page"))
     return render(
         request,
         "tenets/list.html",
         {
-            "kinds": kinds,
-            "any": any(kind.rows for kind in kinds),
+            "page": page,
+            "kinds": queries.by_kind(page.object_list, today=today),
+            "tabs": _tabs(kind, due=due),
+            "narrowed": kind or due,
             "may_write": request.user.can(actions.WRITE),
         },
     )
+
+
+def _tabs(kind: str, *, due: bool) -> list[dict[str, Any]]:
+    listed = reverse("tenets:list")
+    return [
+        {"label": "All", "href": listed, "current": not kind and not due},
+        *(
+            {"label": label, "href": f"{listed}?kind={value}", "current": kind == value}
+            for value, label in Kind.choices
+        ),
+        {"label": "Review due", "href": f"{listed}?review=due", "current": due},
+    ]
 
 
 @allowed("console")
@@ -39,9 +64,11 @@ def listing(request: PortalRequest) -> HttpResponse:
 def detail(request: PortalRequest, slug: str) -> HttpResponse:
     """Show a tenet's versions and, in words, what one changed of another (?from=1&to=2)."""
     tenet = _tenet(slug)
-    versions = list(tenet.versions.all())
-    new = _version(versions, request.GET.get("to")) or (versions[0] if versions else None)
-    old = _version(versions, request.GET.get("from"))
+    found = queries.versions_of(tenet)
+    page = Paginator(found, 10).get_page(request.GET.get("page"))
+    versions = list(page.object_list)
+    new = _chosen(found, versions, request.GET.get("to")) or (versions[0] if versions else None)
+    old = _chosen(found, versions, request.GET.get("from"))
     if new and old is None:
         old = next((one for one in versions if one.number < new.number), None)
     return render(
@@ -49,17 +76,15 @@ def detail(request: PortalRequest, slug: str) -> HttpResponse:
         "tenets/detail.html",
         {
             "tenet": tenet,
-            "versions": [
-                {"version": one, "clauses": [queries.clause_in_words(c) for c in one.clauses.all()]}
-                for one in versions
-            ],
+            "page": page,
+            "versions": queries.version_rows(versions, user=request.user),
+            "numbers": list(tenet.versions.order_by("-number").values_list("number", flat=True)),
             "old": old,
             "new": new,
-            "diff": queries.difference(old, new) if new and old else [],
+            "diff": difference(old, new, names=request.user.is_staff) if new and old else [],
             "may_write": request.user.can(actions.WRITE),
             "may_approve": request.user.can(actions.APPROVE),
-            "writing": any(one.state == VersionState.DRAFT for one in versions),
-            "reviewing": any(one.state == VersionState.IN_REVIEW for one in versions),
+            "state": {one.state for one in versions},
             "today": timezone.now().date(),
         },
     )
@@ -89,18 +114,16 @@ def new(request: PortalRequest) -> HttpResponse:
 @allowed(actions.WRITE)
 @form_page
 def write(request: PortalRequest, slug: str) -> HttpResponse:
-    """Write the next version, beginning with the words of the newest."""
+    """Write the next version, beginning with the words of the newest; save it, or give it for review at once."""
     tenet = _tenet(slug)
-    newest = tenet.versions.first()
+    newest = queries.versions_of(tenet).first()
     if request.method == "POST":
         form = VersionForm(request.POST)
         clauses = ClauseForms(request.POST, form_kwargs={"service": tenet.service}, prefix="clause")
     else:
         form = VersionForm(initial=VersionForm.values_of(newest) if newest else None)
         clauses = ClauseForms(
-            initial=[ClauseForm.values_of(one) for one in newest.clauses.all()][:MOST_CLAUSES]
-            if newest
-            else None,
+            initial=[ClauseForm.values_of(one) for one in newest.clauses.all()] if newest else None,
             form_kwargs={"service": tenet.service},
             prefix="clause",
         )
@@ -116,18 +139,22 @@ def write(request: PortalRequest, slug: str) -> HttpResponse:
 
 
 def _kept(request: PortalRequest, tenet: Tenet, form: VersionForm, clauses: Any) -> bool:
-    """Keep the draft; say whether it could be kept."""
+    """Keep the draft, and give it for review if the button says so; say whether that could be done."""
     if not (form.is_valid() & clauses.is_valid()):
         return False
+    now = timezone.now()
     try:
-        actions.draft_version(
-            tenet=tenet,
-            clauses=clauses.drafts(),
-            user=request.user,
-            now=timezone.now(),
-            **form.cleaned_data,
-        )
-    except actions.UnableToDraft as problem:
+        with transaction.atomic():
+            version = actions.draft_version(
+                tenet=tenet,
+                clauses=clauses.drafts(),
+                user=request.user,
+                now=now,
+                **form.cleaned_data,
+            )
+            if request.POST.get("do") == "submit":
+                actions.submit_version(version=version, user=request.user, now=now)
+    except actions.Refused as problem:
         form.add_error(None, str(problem))
         return False
     return True
@@ -138,7 +165,7 @@ def _kept(request: PortalRequest, tenet: Tenet, form: VersionForm, clauses: Any)
 def decide(request: PortalRequest, slug: str, number: int) -> HttpResponse:
     """Submit, return, activate or withdraw a version, as the button says."""
     tenet = _tenet(slug)
-    version = _version(list(tenet.versions.all()), str(number))
+    version = _chosen(queries.versions_of(tenet), [], str(number))
     if version is None:
         raise Http404
     now, user = timezone.now(), request.user
@@ -161,13 +188,19 @@ def decide(request: PortalRequest, slug: str, number: int) -> HttpResponse:
 
 def _tenet(slug: str) -> Tenet:
     try:
-        return queries.tenet_with_versions(slug=slug)
+        return queries.tenet_named(slug=slug)
     except Tenet.DoesNotExist:
         raise Http404 from None
 
 
-def _version(versions: list[TenetVersion], number: str | None) -> TenetVersion | None:
-    return next((one for one in versions if str(one.number) == number), None)
+def _chosen(
+    found: QuerySet[TenetVersion], shown: list[TenetVersion], number: str | None
+) -> TenetVersion | None:
+    """Return the version of this number, of those on the page if it is among them."""
+    if not number or not number.isdecimal() or len(number) > len(str(MOST_VERSIONS)):
+        return None
+    on_page = next((one for one in shown if one.number == int(number)), None)
+    return on_page or found.filter(number=int(number)).first()
 
 
 def _see(slug: str, page: str = "detail") -> HttpResponse:
