@@ -15,6 +15,7 @@ app.autodiscover_tasks()
 SWEEPS = [
     "core.sweep",
     "accounts.sweep",
+    "customers.sweep",
     "impact.sweep",
     "incidents.sweep",
     "outreach.sweep",

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models.functions import Lower
 
 from apps.accounts.models import Role, User
+from apps.core.claims import Claimable
 
 
 class Kind(models.TextChoices):
@@ -215,3 +216,67 @@ class IdentificationRule(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_attribute_display()} {self.value} → {self.customer}"
+
+
+class ImportState(models.TextChoices):
+    """queued → checking → checked → confirmed → applying → done; failed or discarded on the way."""
+
+    QUEUED = "queued", "Waiting to be read"
+    CHECKING = "checking", "Being read"
+    CHECKED = "checked", "Read, nothing applied yet"
+    CONFIRMED = "confirmed", "Waiting to be applied"
+    APPLYING = "applying", "Being applied"
+    DONE = "done", "Applied"
+    FAILED = "failed", "Failed"
+    DISCARDED = "discarded", "Discarded"
+
+
+class CustomerImport(Claimable):
+    """A file of customers: what it would change, and what it did."""
+
+    name = models.CharField(max_length=200)  # of the file
+    content = models.BinaryField(null=True)  # until it was applied or discarded
+    size = models.PositiveIntegerField()
+    state = models.CharField(max_length=20, choices=ImportState, default=ImportState.QUEUED)
+    progress = models.PositiveSmallIntegerField(default=0)  # percent
+    counts = models.JSONField(default=dict)  # outcome -> lines
+    error = models.CharField(max_length=500, blank=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField()
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            # The worker's question, and the sweep's.
+            models.Index(
+                fields=["state", "id"],
+                name="customer_import_waiting",
+                condition=models.Q(state__in=["queued", "checking", "confirmed", "applying"]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.get_state_display()})"
+
+
+class CustomerImportLine(models.Model):
+    """What became of one line of a file."""
+
+    of = models.ForeignKey(CustomerImport, on_delete=models.CASCADE, related_name="lines")
+    number = models.PositiveIntegerField()
+    record = models.CharField(max_length=20)
+    who = models.CharField(max_length=600)
+    outcome = models.CharField(max_length=10)
+    fields = ArrayField(models.CharField(max_length=50), default=list)
+    column = models.CharField(max_length=50, blank=True)
+    reason = models.CharField(max_length=300, blank=True)
+    hint = models.CharField(max_length=1000, blank=True)
+
+    class Meta:
+        indexes = [
+            # The report: by outcome, in the order of the file.
+            models.Index(fields=["of", "outcome", "number"], name="import_lines"),
+        ]
+
+    def __str__(self) -> str:
+        return f"line {self.number}: {self.outcome}"
