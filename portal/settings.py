@@ -22,6 +22,7 @@ CHARTS_DIR = PORTAL_HOME / "charts"
 PORTAL_PRODUCTION = env.flag("PORTAL_PRODUCTION")
 PORTAL_URL = env.text("PORTAL_URL", "http://127.0.0.1:8000").rstrip("/")
 PORTAL_NAME = env.text("PORTAL_NAME", "Status")
+PORTAL_ACCENT = env.text("PORTAL_ACCENT")
 PORTAL_PROCESS = env.text("PORTAL_PROCESS", "command")  # web, worker, beat or command
 SECRET_KEY = env.kept_secret("PORTAL_SECRET_KEY", PORTAL_HOME / "secret")
 # The key under which people become pseudonyms. Apart from SECRET_KEY: rotating one must not change the other.

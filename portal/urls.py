@@ -7,12 +7,13 @@ from django.urls import URLPattern, URLResolver, include, path
 from apps.accounts.access import allowed
 from apps.accounts.views.first import first
 from apps.accounts.views.people import invitation
-from apps.core.views import chart, healthz, settings, style
+from apps.core.views import accent, chart, healthz, settings, style
 from apps.statuspage.views import SignIn
 
 # Open to everyone
 public = [
     path("healthz", healthz, name="healthz"),
+    path("accent.css", accent, name="accent"),
     path(
         "sign-in/",
         login_not_required(SignIn.as_view()),

@@ -28,6 +28,11 @@ SETTINGS: tuple[Place, ...] = (
     Place("Keys", "console/keys/", "Keys with which machines send events and read."),
     Place("Audit log", "console/audit/", "Who changed what, when, and what stood there before."),
     Place("Rules", "console/rules/", "By what traffic is known to be a customer’s."),
+    Place(
+        "Identification",
+        "console/identification/",
+        "How much traffic belongs to a customer we can name, and what the rest has in common.",
+    ),
     Place("Services", "console/services/", "What we run, and what it stands on."),
     Place("Operations", "console/operations/", "What callers can ask of a service."),
     Place("Journeys", "console/journeys/", "What people come for, step by step."),

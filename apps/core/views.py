@@ -7,11 +7,13 @@ from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.cache import patch_cache_control
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
 
 from apps.core import specimens
+from apps.core.accent import accent_of_settings
 from apps.core.charts import shelf
 from apps.core.places import SETTINGS, open_to
 
@@ -20,6 +22,16 @@ from apps.core.places import SETTINGS, open_to
 def healthz(request: HttpRequest) -> HttpResponse:
     """Answer that the web process is up; it asks nothing of the database."""
     return HttpResponse("ok\n", content_type="text/plain")
+
+
+@login_not_required
+@require_safe
+def accent(request: HttpRequest) -> HttpResponse:
+    """Answer the deployment's accent as a stylesheet; its address changes with what is in it."""
+    found = accent_of_settings()
+    response = HttpResponse(found.css if found else "", content_type="text/css; charset=utf-8")
+    patch_cache_control(response, public=True, max_age=31536000 if "v" in request.GET else 60)
+    return response
 
 
 @require_safe

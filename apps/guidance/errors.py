@@ -19,6 +19,7 @@ from urllib.parse import parse_qs
 from django.template.loader import render_to_string
 from django.utils.html import escape
 
+from apps.core.accent import accent_of_settings
 from apps.customers.models import Kind
 from apps.guidance.codes import is_status, is_well_formed
 from apps.guidance.models import Advice
@@ -198,7 +199,10 @@ def words(seconds: int) -> str:
 @cache
 def style() -> str:
     """Return the style of the page; it travels inside it, since nothing else may be up."""
-    return render_to_string("guidance/error.css").strip()
+    found = render_to_string("guidance/error.css").strip()
+    if accent := accent_of_settings():
+        found += f":root{{--accent:light-dark({accent.light.accent},{accent.dark.accent})}}"
+    return found
 
 
 @cache

@@ -15,6 +15,7 @@ from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from apps.core.accent import accent_of_settings
 from apps.guidance import errors
 from apps.guidance.queries import KINDS
 from apps.incidents.models import State
@@ -126,7 +127,9 @@ def stylesheet() -> bytes:
     """Return the one stylesheet of these pages, complete in itself."""
     found = finders.find("css/status.css")
     shared = Path(found).read_text(encoding="utf-8") if isinstance(found, str) else ""
-    return f"{shared}\n{render_to_string('statuspage/page.css')}".encode()
+    accent = accent_of_settings()
+    own = accent.css if accent else ""
+    return f"{shared}\n{render_to_string('statuspage/page.css')}{own}".encode()
 
 
 def style_address() -> str:

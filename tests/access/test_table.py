@@ -18,6 +18,7 @@ pytestmark = pytest.mark.django_db
 #: address, then the answers to nobody · Bob · Charlie · Amy · Max · Vic · Ben · Alice · Ada
 TABLE = """
 GET  /healthz                                                    200  200  200  200  200  200  200  200  200
+GET  /accent.css                                                 200  200  200  200  200  200  200  200  200
 GET  /sign-in/                                                   200  302  302  302  302  302  302  302  302
 GET  /sign-out/                                                   in  405  405  405  405  405  405  405  405
 GET  /first/{token}/                                              410  410  410  410  410  410  410  410  410
@@ -95,6 +96,7 @@ GET  /console/account/                                             in  403  403 
 GET  /console/account/password/                                    in  403  403  200  200  200  200  200  200
 GET  /console/account/sessions/end/                                in  403  403  405  405  405  405  405  405
 POST /healthz                                                    200  200  200  200  200  200  200  200  200
+POST /accent.css                                                 405  405  405  405  405  405  405  405  405
 POST /sign-in/                                                   200  302  302  302  302  302  302  302  302
 POST /sign-out/                                                   in  302  302  302  302  302  302  302  302
 POST /first/{token}/                                              410  410  410  410  410  410  410  410  410
@@ -176,7 +178,7 @@ POST /console/account/sessions/end/                                in  403  403 
 ROWS = [line.split() for line in TABLE.strip().splitlines() if not line.startswith("#")]
 #: The only addresses that answer somebody who has not signed in.
 PUBLIC = {
-    "", "healthz", "sign-in/", "api/v1/events", "errors/", "errors/<str:code>", "i/<str:reference>",
+    "", "accent.css", "healthz", "sign-in/", "api/v1/events", "errors/", "errors/<str:code>", "i/<str:reference>",
     "first/<str:token>/",
     "invitation/<str:token>/",
 }  # fmt: skip
