@@ -39,6 +39,7 @@ console: list[URLPattern | URLResolver] = [
     path("outreach/", include("apps.outreach.urls")),
     path("guidance/", include("apps.guidance.urls")),
     path("gaps/", include("apps.impact.urls")),
+    path("", include("apps.telemetry.console_urls")),
     path("", include("apps.accounts.urls")),
 ]
 

@@ -1,17 +1,21 @@
 """What is stored: the files of a window, how far the data goes, and from whom it came."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from django.conf import settings
-from django.db.models import Max, Min, Sum
+from django.db.models import F, Max, Min, Sum, Value
 
-from apps.catalog.models import Operation
+from apps.catalog.models import Operation, Service
+from apps.customers.models import IdentificationRule
+from apps.telemetry.catalogue import RULE_ORDER
 from apps.telemetry.counts import sketch_of
 from apps.telemetry.models import Batch, HourCount, OperationCount, Segment, UnnamedGroups
+from apps.telemetry.resolve.checks import Ranked
 from apps.telemetry.resolve.sketch import Sketch
-from apps.telemetry.resolve.unnamed import Group
+from apps.telemetry.resolve.unnamed import AGENT, Group
 
 
 @dataclass(frozen=True)
@@ -103,24 +107,48 @@ def seen_operations(since: datetime) -> list[SeenOperation]:
 
 
 @dataclass(frozen=True)
-class HourShare:
-    """Customers' requests of an hour and service, and those of somebody we can name."""
+class Share:
+    """Customers' requests, and those of them that belong to somebody we can name."""
 
-    hour: int  # since 1970
-    service: int
-    requests: int
-    named: int
+    requests: int = 0
+    named: int = 0
+
+    @property
+    def unnamed(self) -> int:
+        """Requests that belong to nobody we can name."""
+        return self.requests - self.named
+
+    @property
+    def share(self) -> float | None:
+        """The named ones' part; None of nothing."""
+        return self.named / self.requests if self.requests else None
 
 
-def named_by_hour(first_hour: int, end_hour: int) -> list[HourShare]:
-    """Return the counts of the hours [first, end), by hour and service."""
+def named_by_service(first_hour: int, end_hour: int) -> list[tuple[Service, Share]]:
+    """Return the counts of the hours [first, end), the service with most unnamed requests first."""
     rows = (
         HourCount.objects.filter(hour__gte=first_hour, hour__lt=end_hour)
-        .values_list("hour", "service")
+        .values("service")
         .annotate(n=Sum("requests"), known=Sum("named"))
-        .order_by("hour", "service")
+        .order_by(F("known") - F("n"), "service")
     )
-    return [HourShare(*map(int, row)) for row in rows]
+    found = {row["service"]: Share(int(row["n"]), int(row["known"])) for row in rows}
+    services = Service.objects.in_bulk(list(found))
+    return [(services[pk], share) for pk, share in found.items() if pk in services]
+
+
+def named_over_time(first_hour: int, end_hour: int, *, hours: int) -> list[tuple[int, Share]]:
+    """Return the counts of the hours [first, end) in steps of so many hours, each with its first hour."""
+    step = (F("hour") - Value(first_hour)) / Value(hours)
+    rows = (
+        HourCount.objects.filter(hour__gte=first_hour, hour__lt=end_hour)
+        .values(step=step)
+        .annotate(n=Sum("requests"), known=Sum("named"))
+        .order_by("step")
+    )
+    found = {int(row["step"]): Share(int(row["n"]), int(row["known"])) for row in rows}
+    steps = -(-(end_hour - first_hour) // hours)
+    return [(first_hour + at * hours, found.get(at, Share())) for at in range(steps)]
 
 
 def latest_hour() -> int | None:
@@ -155,3 +183,20 @@ def unnamed_groups(first_day: int, end_day: int) -> list[UnnamedGroup]:
         for group, count in sketch.counts.items()
     ]
     return sorted(found, key=lambda g: (-g.at_least, g.attribute, g.value, g.service))
+
+
+def ranked_rules() -> list[Ranked]:
+    """Return all rules in the order in which they are asked."""
+    rows = IdentificationRule.objects.order_by(*RULE_ORDER).values_list(
+        "pk", "attribute", "value", "customer_id", "enabled"
+    )
+    return [Ranked(rank, *row) for rank, row in enumerate(rows, 1)]
+
+
+#: The attributes by which unnamed requests are grouped.
+EVIDENCE = ("customer", "api_key", "oauth_client", "host", "path_prefix", "network", AGENT)
+
+
+def service_names(pks: Iterable[int]) -> dict[int, str]:
+    """Return the names of services."""
+    return dict(Service.objects.filter(pk__in=pks).values_list("pk", "name"))

@@ -141,13 +141,18 @@ def test_a_file_that_is_taken_in_again_is_counted_once(tmp_path):
 def test_folding_changes_rows_but_no_figure(key):
     for number in range(4):
         deliver(key, MIXED + lines({"customer": f"other-{number}"}))
-    shares, groups = queries.named_by_hour(*ALWAYS), queries.unnamed_groups(0, 2**30)
+    hour = int(NOW.timestamp()) // 3600
+    window = (hour - 47, hour + 1)
+    shares, groups = queries.named_by_service(*window), queries.unnamed_groups(0, 2**30)
+    steps = queries.named_over_time(*window, hours=24)
+    assert [(share.requests, share.unnamed) for _, share in steps] == [(4, 4), (24, 24)]
     seen = queries.seen_operations(NOW - timedelta(days=3))
 
     jobs.fold_counts()
     assert HourCount.objects.count() == 2
     assert UnnamedGroups.objects.count() == len({(d, a) for d, a, *_ in tables()[2]})
-    assert queries.named_by_hour(*ALWAYS) == shares
+    assert queries.named_by_service(*window) == shares
+    assert queries.named_over_time(*window, hours=24) == steps
     assert queries.unnamed_groups(0, 2**30) == groups
     assert queries.seen_operations(NOW - timedelta(days=3)) == seen
     again = tables()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from django.utils.text import slugify
 from numpy.typing import NDArray
 
 from apps.analytics.events import ActorKind, Outcome, Traffic
@@ -185,7 +186,7 @@ class Rows:
             networks = [(at, net) for at, value in rules if (net := network(value)) is not None]
             return clients.numbers([in_networks(v, networks, none) for v in clients.values], none)
         column = self.distinct(attribute)
-        if column is None and attribute == "service":
+        if attribute == "service" and column is None:
             column = Distinct(
                 pa.array([self._r.default_service]), np.zeros(self._n, dtype=np.int64)
             )
@@ -193,6 +194,10 @@ class Rows:
             return np.full(self._n, none, dtype=np.int64)
         exact = {value: at for at, value in reversed(rules)}
         if attribute != "host":
+            if attribute == "service":  # by its slug as well, as the catalog and our pages name it
+                slugs = {slugify(value): at for at, value in reversed(rules)}
+                each = [min(exact.get(v, none), slugs.get(slugify(v), none)) for v in column.values]
+                return column.numbers(each, none)
             found = column.numbers([exact.get(v, none) for v in column.values], none)
             return np.minimum(found, self._by_hash(attribute, column, rules, none))
         exact = {value.lower(): at for at, value in reversed(rules)}
@@ -210,6 +215,23 @@ class Rows:
             return none
         numbers = self._hash.many(attribute, column.encoded).tolist()
         return column.numbers([wanted.get(number, none) for number in numbers], none)
+
+    def seen(self, row: int) -> dict[str, str]:
+        """Return what a row carries of what rules look at, in words; what it does not carry is left out."""
+        found: dict[str, str] = {}
+        for name in ("customer", "api_key", "oauth_client", "host", "user", "service"):
+            column = self.distinct(name)
+            if column is not None and column.codes[row] >= 0:
+                found[name] = column.values[column.codes[row]]
+        found.setdefault("service", self._r.default_service)
+        if self._shapes.codes[row] >= 0:
+            line = str(self._lines[int(self._line_codes[row])])
+            if path := request_of(line).path:
+                found["path_prefix"] = path
+        clients = self.clients()
+        if clients.codes[row] >= 0:
+            found["network"] = clients.values[clients.codes[row]]
+        return found
 
     def clients(self) -> Distinct:
         """Return the client's address of each row."""

@@ -1,0 +1,39 @@
+"""What an API client does (deliver events), and what people do (say by rules whose requests are whose)."""
+
+from apps.telemetry.actions.delivery import (
+    MOST_IN_ARRAY,
+    Accepted,
+    BadDelivery,
+    NothingAcceptable,
+    TooLarge,
+    accept_events,
+)
+from apps.telemetry.actions.rules import (
+    EDIT,
+    READ,
+    RuleDraft,
+    UnableToKeepRule,
+    change_rule,
+    create_rule,
+    delete_rule,
+    move_rule,
+    switch_rule,
+)
+
+__all__ = [
+    "EDIT",
+    "MOST_IN_ARRAY",
+    "READ",
+    "Accepted",
+    "BadDelivery",
+    "NothingAcceptable",
+    "RuleDraft",
+    "TooLarge",
+    "UnableToKeepRule",
+    "accept_events",
+    "change_rule",
+    "create_rule",
+    "delete_rule",
+    "move_rule",
+    "switch_rule",
+]
