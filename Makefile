@@ -9,8 +9,9 @@ demo: runtime
 up: runtime
 	@.venv/bin/python manage.py up $(ARGS)
 
+# Each process has a PostgreSQL of its own; the tests of one file stay together.
 test: dev
-	@.ci/bootstrap browser; .venv/bin/python -m pytest $(ARGS)
+	@.ci/bootstrap browser; .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: dev
 	@.ci/lint
