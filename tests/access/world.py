@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from apps.accounts import actions as accounts
 from apps.accounts.models import Role, User
-from apps.customers.models import Customer, Kind
+from apps.customers.models import Attribute, Customer, IdentificationRule, Kind
 from apps.guidance import actions as guidance
 from apps.impact.models import Gap
 from apps.incidents.models import Severity
@@ -104,8 +104,12 @@ def make_access_world() -> World:
         email="zoe@example.com", name="Zoe", role=Role.VIEWER, by=admin, now=timezone.now()
     )
     key, _ = accounts.issue_key(name="edge", scopes=["ingest"], by=admin, now=NOW)
+    rule = IdentificationRule.objects.create(
+        customer=told.acme, attribute=Attribute.HOST, value="api.acme.example"
+    )
     delivery = outreach.deliveries.get()
     names = {
+        "rule": rule.pk,
         "incident": incident.pk,
         "reference": incident.reference,
         "update": update.pk,

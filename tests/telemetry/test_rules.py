@@ -329,7 +329,7 @@ def test_a_rule_says_what_tells_people_apart(alice, acme, actor_from, same):
     )
     resolver = Resolver(
         key=b"k" * 32,
-        registry=trial._Counting(),  # noqa: SLF001
+        registry=trial._Counting(),
         identities=identities(),
         rules=Rules(),
         service="web",
@@ -373,10 +373,9 @@ def test_shadows_are_the_wider_rules_before(alice, acme):
 def test_no_value_breaks_the_check_and_a_normal_one_stays(attribute, value):
     try:
         kept = normal(attribute, value)
-    except BadValue as problem:
-        assert str(problem).endswith(".")
-    else:
-        assert normal(attribute, kept) == kept
+    except BadValue:
+        return
+    assert normal(attribute, kept) == kept
 
 
 # A trial
