@@ -1,24 +1,18 @@
 """Every address of the portal. What is not listed under "open to everyone" needs a sign-in."""
 
 from django.contrib.auth import views as auth
-from django.contrib.auth.decorators import login_not_required
 from django.urls import URLPattern, URLResolver, include, path
 
 from apps.accounts.access import allowed
 from apps.accounts.views.first import first
 from apps.accounts.views.people import invitation
 from apps.core.views import accent, chart, healthz, settings, style
-from apps.statuspage.views import SignIn
 
 # Open to everyone
 public = [
     path("healthz", healthz, name="healthz"),
     path("accent.css", accent, name="accent"),
-    path(
-        "sign-in/",
-        login_not_required(SignIn.as_view()),
-        name="login",
-    ),
+    path("sign-in/", include("apps.accounts.sign_in_urls")),
     path("first/<str:token>/", first, name="first_admin"),
     path("invitation/<str:token>/", invitation, name="invitation"),
     path("api/v1/", include("apps.telemetry.urls")),
@@ -41,6 +35,7 @@ console: list[URLPattern | URLResolver] = [
     path("gaps/", include("apps.impact.urls")),
     path("", include("apps.telemetry.console_urls")),
     path("", include("apps.accounts.urls")),
+    path("account/", include("apps.accounts.second_factor_urls")),
 ]
 
 urlpatterns = [

@@ -11,9 +11,10 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Hear of sign-ins, and tell admins on Today when the audit log is not whole."""
-        from apps.accounts import sessions  # noqa: PLC0415  (it needs the models)
+        from apps.accounts import second_factor, sessions  # noqa: PLC0415  (they need the models)
 
         sessions.listen()
+        second_factor.listen()
         on_today(broken_log)
 
 

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from apps.accounts.models import User
-from apps.customers.models import Customer
+from apps.accounts.models import AuditEvent, Role, User
+from apps.customers.models import Contact, Customer
 from apps.incidents.models import Incident, TimelineEvent
 from apps.statuspage.models import CustomerReport
 
@@ -15,6 +15,27 @@ LONGEST = 2000
 
 class TooManyReports(Exception):
     """A customer has sent more reports in an hour than anybody would read one by one."""
+
+
+@transaction.atomic
+def open_account(*, email: str, now: datetime) -> User | None:
+    """Return who signs in with a code mailed to `email`: a customer's contact, at their first time made a person.
+
+    None for everybody else: nobody we know, one of us, one who was deactivated. Nothing is open to the
+    person before the code that was mailed to them has been typed.
+    """
+    contacts = Contact.objects.filter(email__iexact=email)
+    user = User.objects.filter(email__iexact=email).first()
+    if user is None:
+        first = contacts.filter(user=None).order_by("pk").first()
+        if first is None:
+            return None
+        user = User.objects.create_user(email=email, name=first.name, role=Role.CUSTOMER)
+        AuditEvent.note(at=now, user=None, action="person.open", target=user)
+    if user.role != Role.CUSTOMER or not user.is_active:
+        return None
+    contacts.filter(user=None).update(user=user)
+    return user
 
 
 def report_mismatch(*, by: User, customer: Customer, text: str, now: datetime) -> CustomerReport:

@@ -1,8 +1,23 @@
 """What customers type."""
 
 from django import forms
+from django.utils import timezone
 
-from apps.statuspage.actions import LONGEST
+from apps.accounts import sign_in
+from apps.statuspage.actions import LONGEST, open_account
+
+
+class CodeRequest(sign_in.CodeRequest):
+    """The address of a customer's contact, who may never have signed in before.
+
+    Ours sign in with a password: a mailbox alone is not enough for them.
+    """
+
+    def clean_email(self) -> str:
+        """Find the contact. Whether we know them is not said."""
+        email = str(super().clean_email())
+        self._user = open_account(email=email, now=timezone.now())
+        return email
 
 
 class ReportForm(forms.Form):

@@ -10,11 +10,9 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.views import LoginView
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -31,19 +29,6 @@ from apps.statuspage.queries import customer_of
 from apps.statuspage.shelf import Shelf
 
 REPORTS_SHOWN = 100
-
-
-class SignIn(LoginView):
-    """Sign people in; customers land on their status page, everybody else on Today."""
-
-    redirect_authenticated_user = True
-
-    def get_default_redirect_url(self) -> str:
-        """Return where who has just signed in belongs."""
-        user = self.request.user
-        if isinstance(user, User) and user.role == Role.CUSTOMER:
-            return reverse("statuspage:home")
-        return super().get_default_redirect_url()
 
 
 @login_not_required

@@ -20,6 +20,14 @@ TABLE = """
 GET  /healthz                                                    200  200  200  200  200  200  200  200  200
 GET  /accent.css                                                 200  200  200  200  200  200  200  200  200
 GET  /sign-in/                                                   200  302  302  302  302  302  302  302  302
+GET  /sign-in/closed/                                             200  200  200  200  200  200  200  200  200
+GET  /sign-in/code/                                               200  302  302  302  302  302  302  302  302
+GET  /sign-in/code/confirm/                                       302  302  302  302  302  302  302  302  302
+GET  /sign-in/second-factor/                                      302  302  302  302  302  302  302  302  302
+GET  /sign-in/passkey/                                            302  302  302  302  302  302  302  302  302
+GET  /sign-in/oidc/company/                                       404  404  404  404  404  404  404  404  404
+GET  /sign-in/oidc/company/callback/                              404  404  404  404  404  404  404  404  404
+GET  /sign-in/oidc-cancelled/                                     200  200  200  200  200  200  200  200  200
 GET  /sign-out/                                                   in  405  405  405  405  405  405  405  405
 GET  /first/{token}/                                              410  410  410  410  410  410  410  410  410
 GET  /invitation/{token}/                                         200  200  200  200  200  200  200  200  200
@@ -103,9 +111,27 @@ GET  /console/audit/export.ndjson                                  in  403  403 
 GET  /console/account/                                             in  403  403  200  200  200  200  200  200
 GET  /console/account/password/                                    in  403  403  200  200  200  200  200  200
 GET  /console/account/sessions/end/                                in  403  403  405  405  405  405  405  405
+GET  /console/account/confirm/                                     in  403  403  200  200  200  200  200  200
+GET  /console/account/confirm/code/                                in  403  403  302  302  302  302  302  302
+GET  /console/account/confirm/passkey/                             in  403  403  302  302  302  302  302  302
+GET  /console/account/second-factor/                               in  403  403  200  200  200  200  200  200
+GET  /console/account/second-factor/app/add/                       in  403  403  302  302  302  302  302  302
+GET  /console/account/second-factor/app/remove/                    in  403  403  404  404  404  404  404  404
+GET  /console/account/second-factor/codes/                         in  403  403  404  404  404  404  404  404
+GET  /console/account/second-factor/codes/renew/                   in  403  403  302  302  302  302  302  302
+GET  /console/account/second-factor/passkeys/add/                  in  403  403  302  302  302  302  302  302
+GET  /console/account/second-factor/passkeys/{passkey}/remove/     in  403  403  302  302  302  302  302  302
 POST /healthz                                                    200  200  200  200  200  200  200  200  200
 POST /accent.css                                                 405  405  405  405  405  405  405  405  405
 POST /sign-in/                                                   200  302  302  302  302  302  302  302  302
+POST /sign-in/closed/                                             405  405  405  405  405  405  405  405  405
+POST /sign-in/code/                                               200  302  302  302  302  302  302  302  302
+POST /sign-in/code/confirm/                                       302  302  302  302  302  302  302  302  302
+POST /sign-in/second-factor/                                      302  302  302  302  302  302  302  302  302
+POST /sign-in/passkey/                                            302  302  302  302  302  302  302  302  302
+POST /sign-in/oidc/company/                                       404  404  404  404  404  404  404  404  404
+POST /sign-in/oidc/company/callback/                              404  404  404  404  404  404  404  404  404
+POST /sign-in/oidc-cancelled/                                     405  405  405  405  405  405  405  405  405
 POST /sign-out/                                                   in  302  302  302  302  302  302  302  302
 POST /first/{token}/                                              410  410  410  410  410  410  410  410  410
 POST /invitation/{token}/                                         422  422  422  422  422  422  422  422  422
@@ -189,6 +215,16 @@ POST /console/audit/export.ndjson                                  in  403  403 
 POST /console/account/                                             in  403  403  422  422  422  422  422  422
 POST /console/account/password/                                    in  403  403  422  422  422  422  422  422
 POST /console/account/sessions/end/                                in  403  403  303  303  303  303  303  303
+POST /console/account/confirm/                                     in  403  403  200  200  200  200  200  200
+POST /console/account/confirm/code/                                in  403  403  302  302  302  302  302  302
+POST /console/account/confirm/passkey/                             in  403  403  302  302  302  302  302  302
+POST /console/account/second-factor/                               in  403  403  405  405  405  405  405  405
+POST /console/account/second-factor/app/add/                       in  403  403  302  302  302  302  302  302
+POST /console/account/second-factor/app/remove/                    in  403  403  404  404  404  404  404  404
+POST /console/account/second-factor/codes/                         in  403  403  405  405  405  405  405  405
+POST /console/account/second-factor/codes/renew/                   in  403  403  302  302  302  302  302  302
+POST /console/account/second-factor/passkeys/add/                  in  403  403  302  302  302  302  302  302
+POST /console/account/second-factor/passkeys/{passkey}/remove/     in  403  403  302  302  302  302  302  302
 """
 
 ROWS = [line.split() for line in TABLE.strip().splitlines() if not line.startswith("#")]
@@ -197,6 +233,8 @@ PUBLIC = {
     "", "accent.css", "healthz", "sign-in/", "api/v1/events", "errors/", "errors/<str:code>", "i/<str:reference>",
     "first/<str:token>/",
     "invitation/<str:token>/",
+    "sign-in/closed/", "sign-in/code/", "sign-in/code/confirm/", "sign-in/second-factor/", "sign-in/passkey/",
+    "sign-in/oidc/<slug:provider_id>/", "sign-in/oidc/<slug:provider_id>/callback/", "sign-in/oidc-cancelled/",
 }  # fmt: skip
 
 

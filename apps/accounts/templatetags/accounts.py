@@ -5,6 +5,7 @@ import re
 from typing import Any, NamedTuple
 
 from django import template
+from django.conf import settings
 from django.urls import NoReverseMatch, reverse
 
 register = template.Library()
@@ -132,3 +133,19 @@ def page_of(target: str) -> str:
 def at_key(names: dict[str, str], key: str) -> str:
     """Return what stands under a key, empty where nothing does."""
     return names.get(key, "")
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    """Return a value as JSON, for an attribute that a script reads."""
+    return json.dumps(value)
+
+
+@register.simple_tag
+def company_sign_in() -> dict[str, str] | None:
+    """Return the address and the name of the company's own sign-in (PORTAL_OIDC_*), None without one."""
+    apps = settings.SOCIALACCOUNT_PROVIDERS.get("openid_connect", {}).get("APPS", [])
+    if not apps:
+        return None
+    href = reverse("openid_connect_login", args=[apps[0]["provider_id"]])
+    return {"href": href, "name": apps[0]["name"]}

@@ -1,5 +1,6 @@
 """One's own account: name, password, second factor, and the browsers in which one is signed in."""
 
+from allauth.mfa.models import Authenticator
 from django.contrib import messages
 from django.contrib.auth import logout, update_session_auth_hash
 from django.core.exceptions import ValidationError
@@ -11,6 +12,7 @@ from django.views.decorators.http import require_POST
 from apps.accounts import actions, sessions
 from apps.accounts.access import PortalRequest, allowed
 from apps.accounts.forms import NameForm, PasswordForm
+from apps.accounts.models import User
 from apps.accounts.views.common import form_page, see
 
 SESSIONS_SHOWN = 100
@@ -29,10 +31,20 @@ def account(request: PortalRequest) -> HttpResponse:
         "form": form,
         "sessions": sessions.live(request.user, now=now)[:SESSIONS_SHOWN],
         "here": request.session.session_key,
+        "factors": _factors(request.user),
         "now": now,
     }
     status = 422 if request.method == "POST" else 200
     return render(request, "accounts/account.html", context, status=status)
+
+
+def _factors(user: User) -> list[str]:
+    kinds = Authenticator.objects.filter(user=user).values_list("type", flat=True).distinct()
+    words = {
+        Authenticator.Type.TOTP: "an app with codes",
+        Authenticator.Type.WEBAUTHN: "a passkey",
+    }
+    return [what for kind, what in words.items() if kind in set(kinds)]
 
 
 @allowed("console")
