@@ -28,6 +28,7 @@ from apps.telemetry.resolve.operations import UNNAMED, Wanted
 from apps.telemetry.resolve.unnamed import (
     AGENT,
     Evidence,
+    as_networks,
     evidence_of,
     families_of,
     first_parts,
@@ -313,7 +314,7 @@ class Rows:
             return {}
         attributes: list[tuple[str, Distinct, Callable[[list[str]], list[str]]]] = [
             ("path_prefix", first_parts(self._shapes, [r for r, _ in self._asked]), plain_words),
-            ("network", networks_of(self.clients()), plain_words),
+            ("network", networks_of(self.clients()), as_networks),
         ]
         for name, coarser, words in (
             ("customer", None, plain_words),

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from apps.telemetry.formats.columns import Ints
 from apps.telemetry.meaning.clients import are_plain
 from apps.telemetry.meaning.paths import Request
-from apps.telemetry.resolve.distinct import Distinct
+from apps.telemetry.resolve.distinct import Distinct, renumbered
 from apps.telemetry.resolve.sketch import Sketch, cut_to_largest
 
 DAY_MS = 86_400_000
@@ -61,11 +61,13 @@ def evidence_of(
     found: Evidence = {}
     if not len(rows):
         return found
-    days = ts[rows] // DAY_MS
-    services, service_code = np.unique(service[rows], return_inverse=True)
-    for day in np.unique(days)[-MOST_DAYS:].tolist():
-        there = days == day
-        mine = slice(None) if there.all() else there
+    times = ts[rows]
+    first, last = int(times.min()) // DAY_MS, int(times.max()) // DAY_MS
+    days = times // DAY_MS if first != last else None
+    numbers = service[rows]
+    services, service_code = renumbered(numbers, int(numbers.max()) + 1)
+    for day in [last] if days is None else np.unique(days)[-MOST_DAYS:].tolist():
+        mine = slice(None) if days is None else days == day
         for attribute, column, words in attributes:
             if not len(column.encoded):
                 continue
@@ -121,12 +123,17 @@ def recoded(column: Distinct, each: Sequence[str | None]) -> Distinct:
 
 
 def networks_of(clients: Distinct) -> Distinct:
-    """Return the /24 or /48 of each client's address."""
+    """Return the /24 or /48 of each client's address; of plain ones the first three numbers (`as_networks`)."""
     if len(clients.encoded) and are_plain(clients.encoded):
-        cut = pc.replace_substring_regex(clients.encoded, r"\.[0-9]+$", ".0/24").dictionary_encode()
+        cut = pc.utf8_rtrim(clients.encoded, characters="0123456789").dictionary_encode()
         codes = cut.indices.to_numpy(zero_copy_only=False).astype(np.int64)
         return Distinct(cut.dictionary, np.append(codes, -1)[clients.codes])
     return recoded(clients, [_network(value) for value in clients.values])
+
+
+def as_networks(values: list[str]) -> list[str]:
+    """Return networks in full."""
+    return [f"{value}0/24" if value.endswith(".") else value for value in values]
 
 
 @lru_cache(maxsize=100_000)
