@@ -162,14 +162,9 @@ class UnnamedGroup:
 
     attribute: str
     value: str
-    service: int
+    services: tuple[int, ...]  # the one with most of them first
     at_least: int
-    missed: int  # so many more it may be
-
-    @property
-    def at_most(self) -> int:
-        """The most requests that it can be."""
-        return self.at_least + self.missed
+    exact: bool  # otherwise there may be more
 
 
 def unnamed_groups(first_day: int, end_day: int) -> list[UnnamedGroup]:
@@ -177,12 +172,17 @@ def unnamed_groups(first_day: int, end_day: int) -> list[UnnamedGroup]:
     sketches: dict[str, Sketch[Group]] = {}
     for row in UnnamedGroups.objects.filter(day__gte=first_day, day__lt=end_day).order_by("pk"):
         sketches.setdefault(row.attribute, Sketch()).merge(sketch_of(row))
-    found = [
-        UnnamedGroup(attribute, group.value, group.service, count, sketch.missed)
-        for attribute, sketch in sketches.items()
-        for group, count in sketch.counts.items()
-    ]
-    return sorted(found, key=lambda g: (-g.at_least, g.attribute, g.value, g.service))
+    found = []
+    for attribute, sketch in sketches.items():
+        of: dict[str, list[tuple[int, int]]] = {}
+        for group, count in sketch.counts.items():
+            of.setdefault(group.value, []).append((-count, group.service))
+        for value, parts in of.items():
+            parts.sort()
+            services = tuple(service for _, service in parts)
+            count = -sum(part for part, _ in parts)
+            found.append(UnnamedGroup(attribute, value, services, count, not sketch.missed))
+    return sorted(found, key=lambda g: (-g.at_least, g.attribute, g.value))
 
 
 def ranked_rules() -> list[Ranked]:

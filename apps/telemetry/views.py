@@ -213,6 +213,7 @@ def attempt(request: PortalRequest) -> HttpResponse:
 WINDOWS = {"24h": ("24 hours", 24, 1), "7d": ("7 days", 168, 24), "28d": ("28 days", 672, 24)}
 GROUPS = 25
 SERVICES = 25
+MOST_NAMED = 3  # services that a group names
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,8 @@ class GroupRow:
 
     group: queries.UnnamedGroup
     label: str
-    service: str
+    services: str
+    more_services: int
     rule_href: str = ""
     customer_href: str = ""
 
@@ -298,15 +300,21 @@ def _groups(request: PortalRequest, first: int, end: int) -> dict[str, Any]:
     by = request.GET.get("by", "")
     if by in kinds:
         found = [group for group in found if group.attribute == by]
+    else:
+        found = [group for group in found if group.attribute in Attribute.values]
     page = Paginator(found, GROUPS).get_page(request.GET.get("page"))
-    names = queries.service_names({group.service for group in page.object_list})
+    named = {pk for group in page.object_list for pk in group.services[:MOST_NAMED]}
+    names = queries.service_names(named)
     may_edit = request.user.can(actions.EDIT)
     return {
         "groups": [
             GroupRow(
                 group=group,
                 label=kinds.get(group.attribute, group.attribute),
-                service=names.get(group.service, ""),
+                services=", ".join(
+                    names.get(pk, "a deleted one") for pk in group.services[:MOST_NAMED]
+                ),
+                more_services=max(len(group.services) - MOST_NAMED, 0),
                 **(_hrefs(group) if may_edit else {}),
             )
             for group in page.object_list

@@ -203,6 +203,18 @@ def test_what_could_name_a_person_is_not_kept(key):
         assert person not in kept
 
 
+def test_a_group_is_one_over_all_services_and_says_when_there_may_be_more(key, monkeypatch):
+    deliver(key, lines(*({"customer": "u", "service": f"s{n % 3}"} for n in range(7))))
+    [group] = [g for g in queries.unnamed_groups(0, 2**30) if g.attribute == "customer"]
+    assert (group.at_least, len(group.services), group.exact) == (7, 3, True)
+
+    monkeypatch.setattr(sketches, "K", 2)
+    deliver(key, lines(*({"customer": f"u{n}"} for n in range(5))))
+    found = [g for g in queries.unnamed_groups(0, 2**30) if g.attribute == "customer"]
+    assert not any(group.exact for group in found)
+    assert sum(group.at_least for group in found) <= 12
+
+
 def test_a_rule_made_of_a_group_names_its_requests(key):
     acme = make_customer("Acme")
     deliver(key, MIXED)

@@ -491,6 +491,7 @@ def test_the_named_share_and_the_groups_are_shown(page, acme, over):
     assert "/console/rules/new/?attribute=customer&amp;value=umbrella" in text
     assert "/console/rules/new/?attribute=service&amp;value=shop" in text
     assert "Stored requests keep the customer they were given" in text
+    assert "Another browser" not in text
     only = page.get(WHERE, {"over": over, "by": "host"}).text
     assert "x.example" in only
     assert "umbrella" not in only
