@@ -94,6 +94,8 @@ def create_tenet(
 ) -> Tenet:
     """Open a tenet, owned by `user`; it promises nothing before a version is active."""
     _permit(user, WRITE, UnableToCreate)
+    if slug in {"new", "guide", "import"}:
+        raise UnableToCreate("This name is taken by a page. Choose another one.")
     tenet = Tenet(slug=slug, name=name.strip(), service=service, kind=kind, owner=user)
     try:
         tenet.full_clean()

@@ -1,7 +1,7 @@
 """What people type about promises."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
@@ -14,6 +14,7 @@ from apps.catalog.models import Journey, Operation, Service
 from apps.customers.models import Customer, Kind
 from apps.tenets.actions import MOST_CLAUSES, ClauseDraft
 from apps.tenets.content import SAID
+from apps.tenets.guide import ANSWERS, DEFAULTS, QUESTIONS, Answer, Evidence
 from apps.tenets.models import (
     CALENDAR_UNITS,
     ROLLING_UNITS,
@@ -30,6 +31,134 @@ from apps.tenets.models import (
     WindowUnit,
 )
 
+
+class ChoiceOfGuide(forms.Form):
+    """To whom, and about what, the guide asks."""
+
+    kind = forms.ChoiceField(choices=Kind.choices, label="Kind of customer")
+    service = forms.ModelChoiceField(queryset=Service.objects.none(), label="Service")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        field = self.fields["service"]
+        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  (for the type)
+        field.queryset = Service.objects.filter(proposed=False).order_by("name", "pk")
+
+
+class GuideForm(forms.Form):
+    """Four questions about each journey: can they bear it, and how much of it?"""
+
+    def __init__(self, *args: Any, kind: str, journeys: Sequence[Journey], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.journeys = journeys
+        for place, journey in enumerate(journeys):
+            for question in QUESTIONS:
+                bears, number = DEFAULTS[kind][question.name]
+                self.fields[f"{journey.pk}-{question.name}"] = forms.ChoiceField(
+                    choices=ANSWERS,
+                    label=question.words,
+                    initial=bears if place < FIRST_JOURNEYS else "yes",
+                )
+                self.fields[f"{journey.pk}-{question.name}-number"] = forms.IntegerField(
+                    min_value=0,
+                    max_value=question.most,
+                    required=False,
+                    initial=number,
+                    label=f"If some, up to: {question.number}",
+                )
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for the number of a “some”."""
+        data: dict[str, Any] = super().clean() or {}
+        for journey in self.journeys:
+            for question in QUESTIONS:
+                name = f"{journey.pk}-{question.name}"
+                if data.get(name) == "some" and not data.get(f"{name}-number"):
+                    self.add_error(f"{name}-number", "Some is at least 1; otherwise choose No.")
+        if not self.errors and not any(
+            data[f"{journey.pk}-{question.name}"] != "yes"
+            for journey in self.journeys
+            for question in QUESTIONS
+        ):
+            raise forms.ValidationError(
+                "They can bear everything: then there is nothing to promise."
+            )
+        return data
+
+    def answers(self, journey: Journey) -> dict[str, Answer]:
+        """Return what was answered about a journey."""
+        data = self.cleaned_data
+        return {
+            question.name: Answer(
+                data[f"{journey.pk}-{question.name}"],
+                data.get(f"{journey.pk}-{question.name}-number") or 0,
+            )
+            for question in QUESTIONS
+        }
+
+    def rows(self, evidence: Mapping[int, Evidence]) -> Iterator[dict[str, Any]]:
+        """Yield each journey with its fields, beside what traffic says."""
+        for journey in self.journeys:
+            yield {
+                "journey": journey,
+                "evidence": evidence.get(journey.pk),
+                "questions": [
+                    (
+                        self[f"{journey.pk}-{question.name}"],
+                        self[f"{journey.pk}-{question.name}-number"],
+                    )
+                    for question in QUESTIONS
+                ],
+            }
+
+
+#: How much of a file is read; the reader refuses more.
+MOST_CHARACTERS = 256 * 1024
+
+
+class ImportForm(forms.Form):
+    """A file of OpenSLO, sent or pasted."""
+
+    file = forms.FileField(required=False, label="A file", allow_empty_file=True)
+    text = forms.CharField(
+        required=False,
+        max_length=MOST_CHARACTERS,
+        strip=False,
+        label="Or its text",
+        widget=forms.Textarea(attrs={"rows": 14, "spellcheck": "false"}),
+        help_text="YAML of OpenSLO v1, at most 256 KiB, without any secret.",
+    )
+    kind = forms.ChoiceField(
+        choices=[("", "As the file says"), *Kind.choices],
+        required=False,
+        label="Promised to",
+        help_text="For SLOs that do not say it: OpenSLO has no word for kinds of customers.",
+    )
+    add_services = forms.BooleanField(
+        required=False, label="Add services that the catalog does not have"
+    )
+
+    def clean_file(self) -> str | None:
+        """Read the file as text."""
+        file = self.cleaned_data.get("file")
+        if file is None:
+            return None
+        if file.size > MOST_CHARACTERS:
+            raise forms.ValidationError("The file is larger than 256 KiB.")
+        try:
+            return str(file.read().decode("utf-8-sig"))
+        except UnicodeDecodeError:
+            raise forms.ValidationError("The file is no text in UTF-8.") from None
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for one of the two."""
+        data: dict[str, Any] = super().clean() or {}
+        data["source"] = data.get("file") or data.get("text") or ""
+        if not self.errors and not data["source"].strip():
+            raise forms.ValidationError("Choose a file, or paste its text.")
+        return data
+
+
 #: The units people write times in, in milliseconds, from the smallest.
 TIMES = {
     "milliseconds": 1,
@@ -38,6 +167,8 @@ TIMES = {
     "hours": 3_600_000,
     "days": 86_400_000,
 }
+#: Journeys that the guide proposes promises for; the others begin with none.
+FIRST_JOURNEYS = MOST_CLAUSES // len(QUESTIONS)
 CADENCES = [(1, "month"), (3, "3 months"), (6, "6 months"), (12, "12 months")]
 
 
@@ -267,7 +398,7 @@ class ClauseForm(forms.Form):
         choices=Budgeting.choices, initial=Budgeting.OCCURRENCES, required=False, label="Counted"
     )
     slice_minutes = forms.IntegerField(
-        required=False, min_value=1, max_value=2**31 - 1, label="Length of a slice, in minutes"
+        required=False, min_value=1, max_value=999_999, label="Length of a slice, in minutes"
     )
     slice_target = forms.DecimalField(
         required=False,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import QuerySet
@@ -14,13 +15,27 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.access import PortalRequest, allowed
+from apps.catalog.models import Service
 from apps.customers.models import Kind
 from apps.tenets import actions, queries
-from apps.tenets.forms import ClauseForm, ClauseForms, TenetForm, VersionForm
-from apps.tenets.models import Tenet, TenetVersion
+from apps.tenets.forms import (
+    ChoiceOfGuide,
+    ClauseForm,
+    ClauseForms,
+    GuideForm,
+    ImportForm,
+    TenetForm,
+    VersionForm,
+)
+from apps.tenets.guide import Witness, clauses_of, promise_of
+from apps.tenets.models import Audience, Tenet, TenetVersion, VersionState
+from apps.tenets.openslo.checking import check
+from apps.tenets.openslo.drafting import Drafted, UnableToImport, make_drafts
+from apps.tenets.openslo.writing import export
 from apps.tenets.wording import difference
 
 MOST_VERSIONS = 99_999
+MOST_JOURNEYS = 12
 form_page = require_http_methods(["GET", "HEAD", "POST"])
 
 
@@ -160,6 +175,140 @@ def _kept(request: PortalRequest, tenet: Tenet, form: VersionForm, clauses: Any)
     return True
 
 
+@allowed(actions.WRITE)
+@form_page
+def guide(request: PortalRequest, witness: Witness | None = None) -> HttpResponse:
+    """Ask what a kind of customer can bear of a service, and make a draft of the answers.
+
+    `witness` says what traffic shows today; it is given by an app that can read traffic.
+    """
+    choice = ChoiceOfGuide(request.GET or None)
+    if not choice.is_valid():
+        return render(
+            request,
+            "tenets/guide.html",
+            {"choice": choice},
+            status=422 if choice.is_bound else 200,
+        )
+    kind, service = choice.cleaned_data["kind"], choice.cleaned_data["service"]
+    journeys = list(queries.journeys_of(service.pk)[:MOST_JOURNEYS])
+    data = request.POST if request.method == "POST" else None
+    form = GuideForm(data, kind=kind, journeys=journeys)
+    if request.method == "POST" and form.is_valid():
+        try:
+            tenet = _guided(request, form, service=service, kind=kind)
+        except actions.Refused as problem:
+            form.add_error(None, str(problem))
+        else:
+            return _see(tenet.slug, "write")
+    evidence = witness(kind=kind, journeys=journeys) if witness and journeys else {}
+    return render(
+        request,
+        "tenets/guide.html",
+        {
+            "choice": choice,
+            "form": form,
+            "rows": list(form.rows(evidence)),
+            "service": service,
+            "kind": Kind(kind),
+        },
+        status=422 if form.is_bound and form.errors else 200,
+    )
+
+
+@transaction.atomic
+def _guided(request: PortalRequest, form: GuideForm, *, service: Service, kind: str) -> Tenet:
+    """Make the draft, of a tenet for this kind and service, opened if there is none."""
+    now, name = timezone.now(), f"{service.name} for {Kind(kind).label.lower()}"
+    answers = {journey: form.answers(journey) for journey in form.journeys}
+    clauses = [one for journey in answers for one in clauses_of(journey, answers[journey])]
+    promised = [journey for journey in answers if clauses_of(journey, answers[journey])]
+    tenet = Tenet.objects.filter(slug=slugify(name)[:100]).first()
+    if tenet is None:
+        tenet = actions.create_tenet(
+            slug=slugify(name)[:100],
+            name=name[:200],
+            service=service,
+            kind=kind,
+            user=request.user,
+            now=now,
+        )
+    elif tenet.service_id != service.pk or tenet.kind != kind:
+        raise actions.UnableToCreate(f"A tenet called {name} is about something else.")
+    elif tenet.versions.filter(state=VersionState.DRAFT).exists():
+        raise actions.UnableToDraft(f"{tenet.name} has a draft already: edit that one.")
+    actions.draft_version(
+        tenet=tenet,
+        promise=promise_of(promised, [answers[journey] for journey in promised]),
+        clauses=clauses,
+        review_every_months=6,
+        user=request.user,
+        now=now,
+    )
+    return tenet
+
+
+@allowed(actions.WRITE)
+@form_page
+def import_(request: PortalRequest) -> HttpResponse:
+    """Check a file of OpenSLO and say what is wrong with each line; then make drafts of it."""
+    asked = request.method == "POST"
+    form = ImportForm(request.POST, request.FILES) if asked else ImportForm()
+    context: dict[str, Any] = {"form": form}
+    if request.method == "POST" and form.is_valid():
+        data, make = form.cleaned_data, request.POST.get("do") == "make"
+        report = check(data["source"])
+        problems, made = list(report.problems), []
+        if not report.refused:
+            try:
+                made = make_drafts(
+                    report=report,
+                    user=request.user,
+                    now=timezone.now(),
+                    kind=data["kind"],
+                    add_services=data["add_services"],
+                    dry=not make,
+                )
+            except UnableToImport as refused:
+                problems += refused.problems
+        if make and made:
+            for one in made:
+                messages.info(request, _became(one))
+            return _see(made[0].version.tenet.slug) if len(made) == 1 else _listed()
+        # What holds a secret is not shown again; everything else comes back to be made of.
+        source = "" if report.secret else data["source"]
+        context |= {
+            "form": ImportForm(initial={**data, "file": None, "text": source}),
+            "report": report,
+            "problems": problems,
+            "would": made,
+            "refused": any(one.error for one in problems),
+        }
+    status = 422 if request.method == "POST" and (form.errors or context.get("refused")) else 200
+    return render(request, "tenets/import.html", context, status=status)
+
+
+def _became(one: Drafted) -> str:
+    name, number = one.version.tenet.name, one.version.number
+    if one.changed:
+        return f"{name}: version {number} is a draft now."
+    return f"{name}: version {number} says the same already."
+
+
+@allowed("console")
+@require_safe
+def openslo(request: PortalRequest, slug: str, number: int) -> HttpResponse:
+    """Give a version as a file of OpenSLO."""
+    version = _chosen(queries.versions_of(_tenet(slug)), [], str(number))
+    if version is None:
+        raise Http404
+    if version.audience == Audience.NAMED and not request.user.is_staff:
+        raise PermissionDenied  # it names customers that may not be theirs
+    answer = HttpResponse(export(version), content_type="application/yaml; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="{slug}-{number}.openslo.yaml"'
+    return answer
+
+
 @allowed("console")
 @require_POST
 def decide(request: PortalRequest, slug: str, number: int) -> HttpResponse:
@@ -201,6 +350,12 @@ def _chosen(
         return None
     on_page = next((one for one in shown if one.number == int(number)), None)
     return on_page or found.filter(number=int(number)).first()
+
+
+def _listed() -> HttpResponse:
+    response = HttpResponseRedirect(reverse("tenets:list"))
+    response.status_code = 303
+    return response
 
 
 def _see(slug: str, page: str = "detail") -> HttpResponse:

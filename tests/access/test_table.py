@@ -32,6 +32,9 @@ GET  /sign-out/                                                   in  405  405  
 GET  /first/{token}/                                              410  410  410  410  410  410  410  410  410
 GET  /invitation/{token}/                                         200  200  200  200  200  200  200  200  200
 GET  /api/v1/events                                              405  405  405  405  405  405  405  405  405
+GET  /api/v1/customers                                           401  401  401  401  401  401  401  401  401
+GET  /api/v1/customers/import                                    405  405  405  405  405  405  405  405  405
+GET  /api/v1/customers/a-1                                       401  401  401  401  401  401  401  401  401
 GET  /errors/                                                    400  400  400  400  400  400  400  400  400
 GET  /errors/502                                                 200  200  200  200  200  200  200  200  200
 GET  /                                                           200  200  200  200  200  200  200  200  200
@@ -62,11 +65,25 @@ GET  /console/incidents/{incident}/discard/                       in  403  403  
 GET  /console/incidents/{incident}/resolve/                       in  403  403  403  403  403  403  200  200
 GET  /console/customers/                                          in  403  403  200  200  200  200  200  200
 GET  /console/customers/{slug}/                                   in  403  403  200  404  200  200  200  200
+GET  /console/customers/new/                                      in  403  403  403  403  403  200  200  200
+GET  /console/customers/import/                                   in  403  403  403  403  403  200  200  200
+GET  /console/customers/import/{import}/                          in  403  403  403  403  403  200  200  200
+GET  /console/customers/import/{import}/apply/                    in  403  403  403  403  403  405  405  405
+GET  /console/customers/import/{import}/discard/                  in  403  403  403  403  403  405  405  405
+GET  /console/customers/export.csv                                in  403  403  403  403  403  200  200  200
+GET  /console/customers/{slug}/edit/                              in  403  403  200  404  403  200  200  200
+GET  /console/customers/{slug}/archive/                           in  403  403  403  403  403  405  405  405
+GET  /console/customers/{slug}/contacts/new/                      in  403  403  200  404  403  200  200  200
+GET  /console/customers/{slug}/contacts/{contact}/                in  403  403  200  404  403  200  200  200
+GET  /console/customers/{slug}/contacts/{contact}/remove/         in  403  403  405  405  403  405  405  405
 GET  /console/tenets/                                             in  403  403  200  200  200  200  200  200
 GET  /console/tenets/new/                                         in  403  403  403  403  403  200  200  200
+GET  /console/tenets/guide/                                       in  403  403  403  403  403  200  200  200
+GET  /console/tenets/import/                                      in  403  403  403  403  403  200  200  200
 GET  /console/tenets/{tenet}/                                     in  403  403  200  200  200  200  200  200
 GET  /console/tenets/{tenet}/write/                               in  403  403  403  403  403  200  200  200
 GET  /console/tenets/{tenet}/1/                                   in  403  403  405  405  405  405  405  405
+GET  /console/tenets/{tenet}/1/openslo.yaml                       in  403  403  200  200  200  200  200  200
 GET  /console/outreach/                                           in  403  403  200  200  200  200  200  200
 GET  /console/outreach/{outreach}/                                in  403  403  200  404  200  200  200  200
 GET  /console/outreach/{outreach}/preview/                        in  403  403  200  404  200  200  200  200
@@ -136,6 +153,9 @@ POST /sign-out/                                                   in  302  302  
 POST /first/{token}/                                              410  410  410  410  410  410  410  410  410
 POST /invitation/{token}/                                         422  422  422  422  422  422  422  422  422
 POST /api/v1/events                                              415  415  415  415  415  415  415  415  415
+POST /api/v1/customers                                           401  401  401  401  401  401  401  401  401
+POST /api/v1/customers/import                                    401  401  401  401  401  401  401  401  401
+POST /api/v1/customers/a-1                                       405  405  405  405  405  405  405  405  405
 POST /errors/                                                    405  405  405  405  405  405  405  405  405
 POST /errors/502                                                 405  405  405  405  405  405  405  405  405
 POST /                                                           405  405  405  405  405  405  405  405  405
@@ -166,11 +186,25 @@ POST /console/incidents/{incident}/discard/                       in  403  403  
 POST /console/incidents/{incident}/resolve/                       in  403  403  403  403  403  403  422  422
 POST /console/customers/                                          in  405  405  405  405  405  405  405  405
 POST /console/customers/{slug}/                                   in  405  405  405  405  405  405  405  405
+POST /console/customers/new/                                      in  403  403  403  403  403  422  422  422
+POST /console/customers/import/                                   in  403  403  403  403  403  422  422  422
+POST /console/customers/import/{import}/                          in  403  403  403  403  403  405  405  405
+POST /console/customers/import/{import}/apply/                    in  403  403  403  403  403  303  303  303
+POST /console/customers/import/{import}/discard/                  in  403  403  403  403  403  303  303  303
+POST /console/customers/export.csv                                in  403  403  403  403  403  405  405  405
+POST /console/customers/{slug}/edit/                              in  403  403  422  404  403  422  422  422
+POST /console/customers/{slug}/archive/                           in  403  403  403  403  403  303  303  303
+POST /console/customers/{slug}/contacts/new/                      in  403  403  422  404  403  422  422  422
+POST /console/customers/{slug}/contacts/{contact}/                in  403  403  422  404  403  422  422  422
+POST /console/customers/{slug}/contacts/{contact}/remove/         in  403  403  303  404  403  303  303  303
 POST /console/tenets/                                             in  403  403  405  405  405  405  405  405
 POST /console/tenets/new/                                         in  403  403  403  403  403  200  200  200
+POST /console/tenets/guide/                                       in  403  403  403  403  403  200  200  200
+POST /console/tenets/import/                                      in  403  403  403  403  403  422  422  422
 POST /console/tenets/{tenet}/                                     in  403  403  405  405  405  405  405  405
 POST /console/tenets/{tenet}/write/                               in  403  403  403  403  403  422  422  422
 POST /console/tenets/{tenet}/1/                                   in  403  403  303  303  303  303  303  303
+POST /console/tenets/{tenet}/1/openslo.yaml                       in  403  403  405  405  405  405  405  405
 POST /console/outreach/                                           in  405  405  405  405  405  405  405  405
 POST /console/outreach/{outreach}/                                in  405  405  405  405  405  405  405  405
 POST /console/outreach/{outreach}/preview/                        in  405  405  405  405  405  405  405  405
@@ -230,6 +264,7 @@ POST /console/account/second-factor/passkeys/{passkey}/remove/     in  403  403 
 ROWS = [line.split() for line in TABLE.strip().splitlines() if not line.startswith("#")]
 #: The only addresses that answer somebody who has not signed in.
 PUBLIC = {
+    "api/v1/customers", "api/v1/customers/import", "api/v1/customers/<path:external_id>",
     "", "accent.css", "healthz", "sign-in/", "api/v1/events", "errors/", "errors/<str:code>", "i/<str:reference>",
     "first/<str:token>/",
     "invitation/<str:token>/",

@@ -1,6 +1,7 @@
+# ruff: noqa: S608  (statements are put together of our own words)
 """Promises: writing, reviewing, activating, and that what was promised cannot be changed."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -9,9 +10,18 @@ from django.urls import reverse
 
 from apps.accounts.models import AuditEvent, Role
 from apps.tenets import actions, queries
+from apps.tenets.content import sha256_of
+from apps.tenets.guide import QUESTIONS
 from apps.tenets.models import Clause, Tenet, TenetVersion, VersionState
 from apps.tenets.wording import difference
-from tests.factories import NOW, make_journey, make_operation, make_service, make_user
+from tests.factories import (
+    NOW,
+    make_customer,
+    make_journey,
+    make_operation,
+    make_service,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -158,26 +168,165 @@ def test_refuses_a_taken_name_and_roles_that_may_not(tenet, alice):
             )
 
 
+COLUMNS = "position, kind, dimension, text, max_count, window_count, min_events, budgeting"
+ROW = "9, 'invariant', 'loss', 't', 0, 1, 1, 'occurrences', 'd', '', '', '', '', '', ''"
+INSERT = (
+    f"INSERT INTO tenets_clause (version_id, {COLUMNS}, window_unit, window_zone, window_start, op, unit,"
+    f" tolerance, consequence) SELECT id, {ROW} FROM tenets_tenetversion WHERE state "
+)
+DRAFT = "(SELECT id FROM tenets_tenetversion WHERE state = 'draft')"
+KEPT = "(SELECT id FROM tenets_tenetversion WHERE state = %s)"
+
+
+@pytest.mark.parametrize("state", ["in_review", "active", "superseded", "withdrawn"])
 @pytest.mark.parametrize(
     "sql",
     [
-        "UPDATE tenets_tenetversion SET promise = 'something easier'",
-        "UPDATE tenets_tenetversion SET valid_from = now()",
-        "UPDATE tenets_tenetversion SET state = 'draft'",
-        "DELETE FROM tenets_tenetversion",
-        "UPDATE tenets_clause SET target = 0.5",
-        "DELETE FROM tenets_clause",
+        f"UPDATE tenets_tenetversion SET promise = 'something easier' WHERE id = {KEPT}",
+        f"UPDATE tenets_tenetversion SET content_sha256 = 'x' WHERE id = {KEPT}",
+        f"UPDATE tenets_tenetversion SET audience = 'public' WHERE id = {KEPT}",
+        f"UPDATE tenets_tenetversion SET tenet_id = tenet_id + 1 WHERE id = {KEPT}",
+        f"UPDATE tenets_tenetversion SET valid_from = now() WHERE id = {KEPT}",
+        f"DELETE FROM tenets_tenetversion WHERE id = {KEPT}",
+        f"UPDATE tenets_clause SET target = 0.5 WHERE version_id = {KEPT}",
+        f"DELETE FROM tenets_clause WHERE version_id = {KEPT}",
+        f"UPDATE tenets_clause SET position = 8, version_id = {DRAFT} WHERE version_id = {KEPT}",
+        f"UPDATE tenets_clause SET position = 8, version_id = {KEPT} WHERE version_id = {DRAFT}",
+        INSERT + "= %s",
+        f"DELETE FROM tenets_tenetversion_customers WHERE tenetversion_id = {KEPT}",
         (
-            "INSERT INTO tenets_clause"
-            " (version_id, position, kind, dimension, text, max_count, window_count, min_events)"
-            " SELECT id, 9, 'invariant', 'loss', 't', 0, 1, 1 FROM tenets_tenetversion"
+            f"UPDATE tenets_tenetversion_customers SET tenetversion_id = {DRAFT}"
+            f" WHERE tenetversion_id = {KEPT}"
         ),
+        (
+            "INSERT INTO tenets_tenetversion_customers (tenetversion_id, customer_id)"
+            " SELECT v.id, c.id FROM tenets_tenetversion v, customers_customer c"
+            f" WHERE c.slug = 'globex' AND v.id = {KEPT}"
+        ),
+        "UPDATE tenets_tenet SET kind = 'consumers' WHERE %s <> ''",
+        "UPDATE tenets_tenet SET service_id = service_id + 1 WHERE %s <> ''",
+        "TRUNCATE tenets_clause -- %s",
+        "TRUNCATE tenets_tenetversion CASCADE -- %s",
+        "TRUNCATE tenets_tenet CASCADE -- %s",
+        "TRUNCATE tenets_tenetversion_customers -- %s",
     ],
 )
-def test_what_was_promised_cannot_be_changed_by_sql(tenet, alice, ada, sql):
+def test_what_was_promised_cannot_be_changed_by_sql(tenet, alice, ada, state, sql):
+    acme, _ = make_customer(), make_customer("Globex")
+    named = {"audience": "named", "customers": [acme], "clauses": [budget()]}
+    kept = drafted(tenet, alice, **named)
+    actions.submit_version(version=kept, user=alice, now=NOW)
+    if state != "in_review":
+        actions.activate(version=kept, approver=ada, now=NOW)
+    if state == "withdrawn":
+        actions.withdraw_version(version=kept, user=ada, now=LATER)
+    if state == "superseded":
+        activated(tenet, alice, ada, now=LATER, **named)
+    TenetVersion.objects.create(tenet=tenet, number=9, promise="Not yet.", author=alice)
+    other = TenetVersion.objects.get(number=9)
+    Clause.objects.create(version=other, position=1, dimension="error", text="t", target="0.5")
+    assert kept.customers.count() == 1
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # else TRUNCATE waits for the foreign keys
+        with (
+            pytest.raises(IntegrityError, match=r"append-only|only a draft's"),
+            transaction.atomic(),
+        ):
+            cursor.execute(sql, [state])
+
+
+def test_a_draft_can_still_be_changed_by_sql(tenet, alice):
+    version = drafted(tenet, alice)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE tenets_clause SET target = 0.5")
+        cursor.execute(INSERT + "= 'draft'")
+        cursor.execute("DELETE FROM tenets_clause")
+    assert version.clauses.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends"),
+    [(NOW - timedelta(days=9), LATER), (NOW, NOW + timedelta(days=1)), (LATER, None)],
+)
+def test_no_two_versions_count_at_the_same_instant(tenet, alice, ada, begins, ends):
     activated(tenet, alice, ada)
-    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(sql)
+    with pytest.raises(IntegrityError, match=r"tenet_versions_do_not_overlap|tenet_one_active"):
+        TenetVersion.objects.create(
+            tenet=tenet,
+            number=7,
+            promise="Also.",
+            state="superseded" if ends else "active",
+            valid_from=begins,
+            valid_to=ends,
+        )
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"kind": "invariant"},
+        {"kind": "invariant", "max_count": 0, "target": "0.5"},
+        {"kind": "budget", "target": None},
+        {"kind": "budget", "target": "0.5", "max_count": 1},
+        {"kind": "freshness", "dimension": "delay"},
+        {"kind": "recovery", "threshold_ms": 0},
+        {"kind": "notice", "dimension": "error", "threshold_ms": 9},
+        {"kind": "budget", "dimension": "communication", "target": "0.5"},
+        {"target": "0.5", "budgeting": "timeslices"},
+        {"target": "0.5", "budgeting": "timeslices", "slice_minutes": 1},
+        {"target": "0.5", "budgeting": "timeslices", "slice_minutes": 1, "slice_target": "1.1"},
+        {"target": "0.5", "budgeting": "ratio_timeslices", "slice_minutes": 1, "slice_target": "1"},
+        {"target": "0.5", "slice_minutes": 1},
+        {"target": "0.5", "window_unit": "M"},
+        {"target": "0.5", "window_unit": "h", "window_zone": "UTC"},
+        {"target": "0.5", "window_start": "2026-01-01 00:00:00"},
+        {"target": "0.5", "window_count": 0},
+        {"target": "0.5", "op": "lt"},
+        {"target": "0.5", "value": "1"},
+        {"target": "0.5", "op": "lt", "value": "1", "threshold_ms": 1},
+    ],
+)
+def test_the_database_knows_what_fits_which_kind(tenet, alice, columns):
+    version = drafted(tenet, alice, clauses=[])
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Clause.objects.create(
+            **{"version": version, "position": 1, "dimension": "error", **columns}
+        )
+
+
+def test_what_it_says_is_sealed_when_it_stands_still(tenet, alice, ada):
+    version = drafted(tenet, alice, review_every_months=3)
+    assert version.content_sha256 == ""
+    sealed = actions.submit_version(version=version, user=alice, now=NOW)
+    assert sealed.content_sha256 == sha256_of(sealed)
+    assert sealed.review_by == date(2027, 2, 22)
+    active = actions.activate(version=sealed, approver=ada, now=NOW)
+    assert active.content_sha256 == sha256_of(active)
+
+
+def test_a_promise_by_name_is_to_nobody_else(tenet, alice, ada):
+    acme, globex = make_customer(), make_customer("Globex")
+    with pytest.raises(actions.UnableToDraft, match="Name the customers"):
+        drafted(tenet, alice, audience="named")
+    activated(tenet, alice, ada, audience="named", customers=[acme])
+    assert TenetVersion.objects.promised_to(acme).exists()
+    assert not TenetVersion.objects.promised_to(globex).exists()
+
+
+def test_an_account_manager_is_told_only_their_own_customers(client, tenet, alice, ada):
+    amy = make_user("Amy", role=Role.ACCOUNT_MANAGER)
+    acme, globex = make_customer(account_manager=amy), make_customer("Globex")
+    activated(tenet, alice, ada, audience="named", customers=[acme, globex])
+    drafted(tenet, alice, audience="named", customers=[globex])
+    client.force_login(amy)
+    page = client.get(reverse("tenets:detail", args=["orders"])).text
+    assert "Acme" in page
+    assert "and 1 more" in page
+    assert "Globex" not in page
+    assert client.get(reverse("tenets:openslo", args=["orders", 1])).status_code == 403
+    client.force_login(alice)
+    assert "globex" in client.get(reverse("tenets:openslo", args=["orders", 1])).text
 
 
 # In words
@@ -367,3 +516,57 @@ def test_a_review_that_is_due_is_said_so(client, alice, ada, tenet):
     actions.activate(version=version, approver=ada, now=NOW)
     rows = queries.by_kind(queries.tenets(), today=(NOW + timedelta(days=1)).date())
     assert [row.review_due for kind in rows for row in kind.rows] == [True]
+
+
+# The guide
+
+
+def test_from_questions_to_three_promises_in_review(client, alice, ada):
+    client.force_login(alice)
+    shop = make_service()
+    journey = make_journey(shop, "Purchase", make_operation(shop))
+    address = reverse("tenets:guide")
+    assert client.get(address).status_code == 200
+    assert client.get(address, {"kind": "pets", "service": shop.pk}).status_code == 422
+    for kind in ("consumers", "business", "internal"):
+        asked = client.get(address, {"kind": kind, "service": shop.pk})
+        assert "Can they bear an outage?" in asked.text
+        answers = {
+            f"{journey.pk}-{one.name}{end}": asked.context["form"][
+                f"{journey.pk}-{one.name}{end}"
+            ].value()
+            for one in QUESTIONS
+            for end in ("", "-number")
+        }
+        made = client.post(f"{address}?kind={kind}&service={shop.pk}", answers)
+        assert made.status_code == 303, made.text
+        assert client.post(f"{address}?kind={kind}&service={shop.pk}", answers).status_code == 422
+        written = client.get(made["Location"]).context
+        fields = {
+            **{name: written["form"][name].value() or "" for name in written["form"].fields},
+            **{
+                f"{form.prefix}-{name}": "" if (value := form[name].value()) is None else value
+                for form in written["clauses"]
+                for name in form.fields
+            },
+            "clause-TOTAL_FORMS": len(written["clauses"].forms),
+            "clause-INITIAL_FORMS": 0,
+        }
+        assert client.post(made["Location"], {**fields, "do": "submit"}).status_code == 303
+    client.force_login(ada)
+    for tenet in Tenet.objects.all():
+        client.post(reverse("tenets:decide", args=[tenet.slug, 1]), {"do": "activate"})
+    assert TenetVersion.objects.active().count() == 3
+    page = client.get(reverse("tenets:list")).text
+    assert "slices of 1 minute" in page
+    assert client.get(reverse("tenets:list"), {"review": "due"}).status_code == 200
+
+
+def test_a_guide_without_answers_comes_back(client, alice):
+    client.force_login(alice)
+    shop = make_service()
+    address = f"{reverse('tenets:guide')}?kind=business&service={shop.pk}"
+    assert "no journey yet" in client.get(address).text
+    make_journey(shop, "Purchase", make_operation(shop))
+    assert client.post(address, {}).status_code == 422
+    assert not Tenet.objects.exists()
