@@ -28,6 +28,25 @@ class StyleForm(forms.Form):
             ("internal", "Staff only"),
         ],
     )
+    purposes = forms.MultipleChoiceField(
+        label="We write to them about",
+        help_text="None means that we never write.",
+        widget=forms.CheckboxSelectMultiple,
+        choices=[("operations", "Operations"), ("executive", "Executive"), ("billing", "Billing")],
+    )
+    services = forms.MultipleChoiceField(
+        label="Services", choices=[("shop", "Shop"), ("search", "Search")], required=False
+    )
+    since = forms.DateField(
+        label="Customer since", widget=forms.DateInput(attrs={"type": "date"}), required=False
+    )
+    file = forms.FileField(label="Customers, as CSV", required=False)
+    slug = forms.CharField(
+        label="Short name",
+        initial="acme",
+        disabled=True,
+        help_text="It stands in addresses and stays.",
+    )
     reviewed = forms.BooleanField(
         label="I read the text as Acme would", help_text="It goes to 22 businesses.", required=False
     )
