@@ -7,6 +7,8 @@ from apps.accounts.access import allowed
 from apps.accounts.views.first import first
 from apps.accounts.views.people import invitation
 from apps.core.views import accent, chart, healthz, settings, style
+from apps.impact.tenet_evidence import witness
+from apps.tenets.views import guide as tenet_guide
 
 # Open to everyone
 public = [
@@ -16,6 +18,7 @@ public = [
     path("first/<str:token>/", first, name="first_admin"),
     path("invitation/<str:token>/", invitation, name="invitation"),
     path("api/v1/", include("apps.telemetry.urls")),
+    path("api/v1/", include("apps.customers.api_urls")),
     path("errors/", include("apps.guidance.public_urls")),
     path("", include("apps.statuspage.urls")),
 ]
@@ -29,6 +32,7 @@ console: list[URLPattern | URLResolver] = [
     path("search/", include("apps.outreach.search_urls")),
     path("incidents/", include("apps.incidents.urls")),
     path("customers/", include("apps.outreach.customer_urls")),
+    path("tenets/guide/", tenet_guide, {"witness": witness}),  # tenets cannot read traffic
     path("tenets/", include("apps.tenets.urls")),
     path("outreach/", include("apps.outreach.urls")),
     path("guidance/", include("apps.guidance.urls")),

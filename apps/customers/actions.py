@@ -163,12 +163,10 @@ def remove_contact(*, customer: Customer, contact: Contact, user: User, now: dat
 
 def is_part_of_the_record(contact: Contact) -> bool:
     """Whether anything that was written or sent names this contact."""
+    relations: Any = Contact._meta.related_objects  # noqa: SLF001  (Django documents it)
     return any(
-        relation.related_model._base_manager.filter(  # noqa: SLF001  (Django documents it)
-            **{relation.field.name: contact}
-        ).exists()
-        for relation in Contact._meta.related_objects  # noqa: SLF001  (Django documents it)
-        if not isinstance(relation.related_model, str)
+        one.related_model._base_manager.filter(**{one.field.name: contact}).exists()  # noqa: SLF001  (the same)
+        for one in relations
     )
 
 

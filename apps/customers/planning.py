@@ -9,7 +9,7 @@ from apps.accounts.models import User
 from apps.customers import columns
 from apps.customers.columns import Unreadable
 from apps.customers.models import Contact, Customer, CustomerJourney, IdentificationRule
-from apps.customers.sheet import Entry
+from apps.customers.sheet import Entry, readable
 
 CHUNK = 5000
 NEW, CHANGED, SAME, BAD = "new", "changed", "same", "bad"
@@ -135,9 +135,7 @@ class _Planner:
     def _take(self, entry: Entry) -> None:
         cells = entry.cells
         who = (cells.get("external_id") or cells.get("slug") or "").strip()
-        line = Line(
-            entry.line, entry.record, columns.SURROGATE.sub("?", who)[:200].replace("\0", "?")
-        )
+        line = Line(entry.line, entry.record, readable(who[:200]))
         self.done.lines.append(line)
         if entry.trouble:
             line.refuse(*entry.trouble)

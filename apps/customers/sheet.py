@@ -49,6 +49,11 @@ def unescaped(cell: str) -> str:
     return cell[1:] if ESCAPED.match(cell) else cell
 
 
+def readable(text: str) -> str:
+    """Return text without what no text may hold."""
+    return re.sub("[\0\ud800-\udfff]", "?", text)
+
+
 class _TooLong(Exception):
     pass
 
@@ -159,7 +164,8 @@ def _header(line: str, delimiter: str) -> list[str]:
     for name in names:
         if name not in HEADER:
             raise UnreadableSheet(
-                f"The column “{name[:40]}” is not known", f"Columns are: {', '.join(HEADER)}."
+                f"The column “{readable(name[:40])}” is not known",
+                f"Columns are: {', '.join(HEADER)}.",
             )
         if names.count(name) > 1:
             raise UnreadableSheet(f"The column “{name}” is there twice", "Take one of them out.")

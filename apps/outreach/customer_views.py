@@ -11,7 +11,7 @@ from apps.core.http import render_partial
 from apps.core.notices import notices
 from apps.customers.forms import CustomerFilter
 from apps.customers.models import Customer
-from apps.customers.queries import customer_list
+from apps.customers.queries import customer_list, tolerance
 from apps.outreach import queries
 from apps.outreach.models import Outreach
 
@@ -42,7 +42,7 @@ def today(request: PortalRequest) -> HttpResponse:
 @allowed("console")
 def customers(request: PortalRequest) -> HttpResponse:
     """Show the customers that this person may see."""
-    form = CustomerFilter(request.GET)
+    form = CustomerFilter(request.GET, user=request.user)
     wishes = form.wishes()
     context = {
         "page": Paginator(customer_list(request.user, **wishes), 50).get_page(
@@ -50,7 +50,8 @@ def customers(request: PortalRequest) -> HttpResponse:
         ),
         "form": form,
         "wishes": wishes,
-        "filtered": any(wishes.values()),
+        "filtered": any(value for name, value in wishes.items() if name != "sort"),
+        "may_edit": request.user.can("customer.edit"),
     }
     return render_partial(request, "customers/list.html", "results", context)
 
@@ -64,11 +65,15 @@ def profile(request: PortalRequest, slug: str) -> HttpResponse:
     context = {
         "customer": customer,
         "lead": _lead(customer),
+        "may_edit": request.user.can("customer.edit"),
+        "may_change": request.user.can("customer.own"),
+        "tolerance": tolerance(customer),
+        "journeys": customer.journeys.order_by("journey", "pk"),
         "contacts": customer.contacts.order_by("purpose", "name", "pk"),
         "rules": customer.rules.order_by("position", "pk"),
         "children": Customer.objects.visible_to(request.user)
         .filter(parent=customer)
-        .order_by("name", "pk"),
+        .order_by("name", "pk")[:50],
         "promises": queries.promises(customer),
         "history": queries.history(customer),
         "outreach": Outreach.objects.visible_to(request.user)

@@ -8,7 +8,9 @@ from django.utils import timezone
 
 from apps.accounts import actions as accounts
 from apps.accounts.models import Role, User
-from apps.customers.models import Attribute, Customer, IdentificationRule, Kind
+from apps.customers.actions import begin_import
+from apps.customers.jobs import run_next as run_import
+from apps.customers.models import Attribute, Customer, CustomerJourney, IdentificationRule, Kind
 from apps.guidance import actions as guidance
 from apps.impact.models import Gap
 from apps.incidents.models import Severity
@@ -108,6 +110,16 @@ def make_access_world() -> World:
         customer=told.acme, attribute=Attribute.HOST, value="api.acme.example"
     )
     delivery = outreach.deliveries.get()
+    CustomerJourney.objects.create(
+        customer=told.acme, journey="checkout", value="49.90", currency="EUR", note="Tills."
+    )
+    taken = begin_import(
+        name="customers.csv",
+        content=b"external_id,name,kind\n1,One,business\n2,,business\n",
+        user=told.alice,
+        now=NOW,
+    )
+    run_import(clock=lambda: NOW, only=taken.pk)
     names = {
         "rule": rule.pk,
         "incident": incident.pk,
@@ -117,6 +129,8 @@ def make_access_world() -> World:
         "delivery": delivery.pk,
         "acme": told.acme.pk,
         "slug": told.acme.slug,
+        "contact": told.bob.pk,
+        "import": taken.pk,
         "tenet": tenet.slug,
         "gap": gap.pk,
         "chart": "0" * 64,
