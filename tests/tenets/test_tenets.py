@@ -9,6 +9,7 @@ from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 
 from apps.accounts.models import AuditEvent, Role
+from apps.impact.models import ImpactSnapshot
 from apps.tenets import actions, queries
 from apps.tenets.content import sha256_of
 from apps.tenets.guide import QUESTIONS
@@ -20,6 +21,7 @@ from tests.factories import (
     make_journey,
     make_operation,
     make_service,
+    make_snapshot,
     make_user,
 )
 
@@ -560,6 +562,25 @@ def test_from_questions_to_three_promises_in_review(client, alice, ada):
     page = client.get(reverse("tenets:list")).text
     assert "slices of 1 minute" in page
     assert client.get(reverse("tenets:list"), {"review": "due"}).status_code == 200
+
+
+def test_the_guide_says_what_traffic_shows(client, alice):
+    client.force_login(alice)
+    shop = make_service()
+    make_journey(shop, "Purchase", make_operation(shop))
+    attempts = {"total": 412, "first_try": 352, "retried": 28, "gave_up": 32}
+    acme = {"kind": "business", "journeys": [{"name": "Purchase", "attempts": attempts}]}
+    make_snapshot()
+    snapshot = make_snapshot()
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")  # past append-only
+        ImpactSnapshot.objects.filter(pk=snapshot.pk).update(result={"customers": [acme]})
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+    page = client.get(reverse("tenets:guide"), {"kind": "business", "service": shop.pk}).text
+    assert "Of 412 attempts, 352 worked at the first try; 60 did not." in page
+    assert "28 tried again and got through, 32 gave up" in page
+    other = client.get(reverse("tenets:guide"), {"kind": "internal", "service": shop.pk}).text
+    assert "cannot be told yet" in other
 
 
 def test_a_guide_without_answers_comes_back(client, alice):

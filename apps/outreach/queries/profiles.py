@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from apps.customers.models import Customer
 from apps.impact.models import CustomerImpact
 from apps.incidents.models import Incident
-from apps.tenets.models import TenetVersion, VersionState
+from apps.tenets.models import TenetVersion
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ def history(customer: Customer, *, limit: int = 20) -> list[IncidentOfTheirs]:
 
 
 def promises(customer: Customer) -> QuerySet[TenetVersion]:
-    """Return the active tenets for this kind of customer, with their clauses."""
+    """Return what is promised to this customer now, with the clauses."""
     return (
-        TenetVersion.objects.filter(state=VersionState.ACTIVE, tenet__kind=customer.kind)
+        TenetVersion.objects.promised_to(customer)
         .select_related("tenet__service")
         .prefetch_related("clauses")
         .order_by("tenet__name", "pk")
