@@ -118,8 +118,9 @@ def _box() -> MultiFernet:
     return MultiFernet([Fernet(_key(secret)) for secret in keys])
 
 
-def _key(secret: str) -> bytes:
-    return base64.urlsafe_b64encode(hashlib.sha256(b"accounts.mfa:" + secret.encode()).digest())
+def _key(secret: str | bytes) -> bytes:
+    raw = secret.encode() if isinstance(secret, str) else secret
+    return base64.urlsafe_b64encode(hashlib.sha256(b"accounts.mfa:" + raw).digest())
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]

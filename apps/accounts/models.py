@@ -299,9 +299,8 @@ class AuditEvent(models.Model):
     ) -> "AuditEvent":
         """Write one line of the log; from where it came is known by itself."""
         place = here()
-        label = (
-            target if isinstance(target, str) else f"{type(target).__name__.lower()}:{target.pk}"
-        )
+        # The model's own name: who is signed in comes wrapped in another class.
+        label = target if isinstance(target, str) else f"{target._meta.model_name}:{target.pk}"
         return AuditEvent.objects.create(
             at=at,
             user=user,

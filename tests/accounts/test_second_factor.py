@@ -122,6 +122,7 @@ def test_what_comes_and_goes_stands_in_the_log(alice, browser, django_capture_on
     actions = AuditEvent.objects.order_by("pk").values_list("action", "user")
     assert ("person.second_factor_add", alice.pk) in list(actions)
     assert ("person.second_factor_remove", alice.pk) in list(actions)
+    assert set(AuditEvent.objects.values_list("target", flat=True)) == {f"user:{alice.pk}"}
     page = browser.get(reverse("accounts:account")).text
     assert "Your password alone opens this account" in page
 

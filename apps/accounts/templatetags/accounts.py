@@ -57,6 +57,10 @@ DONE = {
     "person.rename": "Changed the name",
     "person.password": "Changed the password",
     "person.end_sessions": "Signed out elsewhere",
+    "person.open": "Came for the first time",
+    "person.second_factor_add": "Set up a second factor",
+    "person.second_factor_remove": "Removed a second factor",
+    "person.second_factor_renew": "Renewed the recovery codes",
     "key.issue": "Issued the key",
     "key.revoke": "Revoked the key",
     "key.rotate": "Rotated the key",
@@ -144,7 +148,8 @@ def as_json(value: Any) -> str:
 @register.simple_tag
 def company_sign_in() -> dict[str, str] | None:
     """Return the address and the name of the company's own sign-in (PORTAL_OIDC_*), None without one."""
-    apps = settings.SOCIALACCOUNT_PROVIDERS.get("openid_connect", {}).get("APPS", [])
+    found: dict[str, Any] = settings.SOCIALACCOUNT_PROVIDERS.get("openid_connect", {})
+    apps = found.get("APPS", [])
     if not apps:
         return None
     href = reverse("openid_connect_login", args=[apps[0]["provider_id"]])
