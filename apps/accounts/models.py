@@ -300,7 +300,7 @@ class AuditEvent(models.Model):
         """Write one line of the log; from where it came is known by itself."""
         place = here()
         # The model's own name: who is signed in comes wrapped in another class.
-        label = target if isinstance(target, str) else f"{target._meta.model_name}:{target.pk}"
+        label = target if isinstance(target, str) else f"{target._meta.model_name}:{target.pk}"  # noqa: SLF001  (Django documents it)
         return AuditEvent.objects.create(
             at=at,
             user=user,
