@@ -54,7 +54,9 @@ def test_nothing_serious_is_found_in_what_opens(site, browser, theme):
     page.goto(f"{site}/console/settings/")
     wrong = []
     for key, name in ((":", "command bar"), ("?", "keys")):
+        page.locator("h1").click()
         page.keyboard.press(key)
+        page.locator("dialog[open]").wait_for()
         wrong += faults(page, name, "dialog[open]")  # what is behind cannot be reached
         page.keyboard.press("Escape")
     page.goto(f"{site}/console/style/")
