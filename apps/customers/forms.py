@@ -1,11 +1,14 @@
 """What people ask of the list of customers, and what they type about one."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.db.models import Q
 from django.forms.boundfield import BoundField
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
 from apps.accounts.models import User
 from apps.customers import columns
@@ -73,6 +76,13 @@ if TYPE_CHECKING:
 else:  # generic only for the type checker
     CustomerModelForm = ContactModelForm = forms.ModelForm
     LinesFormSet = forms.BaseFormSet
+
+
+@cache
+def zone_options() -> SafeString:
+    """Return the options of the list of time zones; there are hundreds, so they are made once."""
+    names = ((name,) for name in sorted(columns.zones()))
+    return format_html_join("", '<option value="{}"></option>', names)
 
 
 def read(how: Callable[[str], Any], text: str) -> Any:

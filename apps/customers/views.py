@@ -14,7 +14,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from apps.accounts.access import PortalRequest, allowed
 from apps.core.http import render_partial
 from apps.customers import actions, columns, exporting, jobs, sheet
-from apps.customers.forms import ContactForm, CustomerForm, ImportForm, JourneyForms
+from apps.customers.forms import (
+    ContactForm,
+    CustomerForm,
+    ImportForm,
+    JourneyForms,
+    zone_options,
+)
 from apps.customers.models import Customer, CustomerImport, ImportState
 from apps.customers.planning import BAD, CHANGED, NEW, SAME
 
@@ -62,7 +68,7 @@ def _customer_page(request: PortalRequest, customer: Customer | None) -> HttpRes
             return _see("profile", saved.slug)
     name = Customer.objects.values_list("name", flat=True).get(pk=customer.pk) if customer else ""
     context = {
-        "form": form, "journeys": lines, "customer": customer, "name": name, "zones": sorted(columns.zones()),
+        "form": form, "journeys": lines, "customer": customer, "name": name, "zones": zone_options(),
     }  # fmt: skip
     return render(
         request, "customers/edit.html", context, status=422 if request.method == "POST" else 200
@@ -105,7 +111,7 @@ def contact(request: PortalRequest, slug: str, pk: int | None = None) -> HttpRes
         else:
             return _see("profile", slug)
     context = {
-        "form": form, "customer": customer, "contact": found, "zones": sorted(columns.zones()),
+        "form": form, "customer": customer, "contact": found, "zones": zone_options(),
         "kept": bool(found and actions.is_part_of_the_record(found)),
     }  # fmt: skip
     return render(
