@@ -18,6 +18,7 @@ public = [
     path("first/<str:token>/", first, name="first_admin"),
     path("invitation/<str:token>/", invitation, name="invitation"),
     path("api/v1/", include("apps.telemetry.urls")),
+    path("api/v1/", include("apps.customers.api_urls")),
     path("errors/", include("apps.guidance.public_urls")),
     path("", include("apps.statuspage.urls")),
 ]
