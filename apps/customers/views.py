@@ -1,6 +1,7 @@
 """Pages on which customers are written: make, edit, archive, contacts, import and export."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.paginator import Paginator
@@ -44,7 +45,12 @@ def edit(request: PortalRequest, slug: str) -> HttpResponse:
 
 def _customer_page(request: PortalRequest, customer: Customer | None) -> HttpResponse:
     journeys = customer.journeys.order_by("journey", "pk") if customer else []
-    form = CustomerForm(_posted(request), instance=customer, user=request.user)
+    form = CustomerForm(
+        _posted(request),
+        instance=customer,
+        initial={} if customer else {"name": request.GET.get("name", "")[:200]},
+        user=request.user,
+    )
     lines: Any = JourneyForms(
         _posted(request),
         prefix="journey",
@@ -65,7 +71,7 @@ def _customer_page(request: PortalRequest, customer: Customer | None) -> HttpRes
         except actions.UnableToSave as problem:
             _show(form, problem)
         else:
-            return _see("profile", saved.slug)
+            return _rule_for(request, saved) or _see("profile", saved.slug)
     name = Customer.objects.values_list("name", flat=True).get(pk=customer.pk) if customer else ""
     context = {
         "form": form, "journeys": lines, "customer": customer, "name": name, "zones": zone_options(),
@@ -73,6 +79,17 @@ def _customer_page(request: PortalRequest, customer: Customer | None) -> HttpRes
     return render(
         request, "customers/edit.html", context, status=422 if request.method == "POST" else 200
     )
+
+
+def _rule_for(request: PortalRequest, customer: Customer) -> HttpResponse | None:
+    """Lead on to the rule where the page was opened for requests that nobody could name."""
+    attribute, value = request.GET.get("attribute"), request.GET.get("value")
+    if not attribute or not value or not request.user.can("rule.edit"):
+        return None
+    asked = urlencode({"attribute": attribute, "value": value, "customer": customer.slug})
+    response = HttpResponseRedirect(f"{reverse('rules:new')}?{asked}")
+    response.status_code = 303
+    return response
 
 
 @allowed(actions.EDIT)

@@ -2,6 +2,7 @@
 
 from django.core.paginator import Paginator
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -17,7 +18,7 @@ from apps.outreach.models import Outreach
 
 
 @require_safe
-def front_door(request: PortalRequest) -> HttpResponse:
+def front_door(request: PortalRequest) -> HttpResponseBase:
     """Show Today; a customer who comes here is sent to the page that is theirs."""
     return today(request) if request.user.can("console") else redirect("/")
 

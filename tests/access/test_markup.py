@@ -28,7 +28,8 @@ MARKUP = (
 #: Columns that hold a word of ours, not text of somebody's.
 OURS = {"state", "kind", "dimension", "role", "purpose", "grade", "slug", "email", "password", "code"} | {
     "visibility", "fault", "language", "time_zone", "content_hash", "message_id", "method", "pattern", "path",
-    "sha256", "content_sha256", "window_zone", "window_start", "batch_id", "chain_before", "chain_after", "delivery", "digest", "prefix", "attribute", "currency",
+    "sha256", "content_sha256", "window_zone", "window_start", "batch_id", "chain_before", "chain_after",
+    "delivery", "digest", "prefix", "attribute", "currency",
 }  # fmt: skip
 
 
