@@ -1,5 +1,7 @@
 """Whatever is typed into any form of the console: an answer in words, never a 500."""
 
+import re
+
 import pytest
 from django.db import transaction
 from django.test import Client
@@ -52,7 +54,8 @@ def test_garbage_in_any_field_is_refused_or_taken_but_breaks_nothing(world, who)
     found = forms(client, world)
     assert found
     for (address, names), fields in found.items():
-        for name in names:
+        # of a field in many lines of a form, one is enough
+        for name in {re.sub(r"\d+", "0", name): name for name in names}.values():
             for value in GARBAGE:
                 with transaction.atomic():
                     answer = client.post(

@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items):
             )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(tmp_path_factory):
     """The demo, served for as long as these tests run."""
     home = tmp_path_factory.mktemp("site")
@@ -82,7 +82,7 @@ def site(tmp_path_factory):
         demo.wait(timeout=60)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser():
     with playwright.sync_playwright() as driver:
         found = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -90,7 +90,7 @@ def browser():
         found.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def console(site, browser) -> list[str]:
     """One address for every route of the console that an admin can read: a new page is in it by itself."""
     context = browser.new_context()

@@ -3,6 +3,7 @@
 import gc
 import multiprocessing
 import os
+import pickle
 import resource
 import statistics
 import time
@@ -51,7 +52,8 @@ def measure_apart(function: Callable[..., object], *args: Any) -> Measured:
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_apart, args=(theirs, function, args))
+    # Pickled here and not by the process: it must set Django up before it imports the function.
+    process = context.Process(target=_apart, args=(theirs, pickle.dumps((function, args))))
     process.start()
     theirs.close()
     try:
@@ -93,10 +95,11 @@ def _summary(found: list[Measured]) -> Measured:
     )
 
 
-def _apart(answers: Any, function: Callable[..., object], args: tuple[object, ...]) -> None:
+def _apart(answers: Any, pickled: bytes) -> None:
     try:
         if os.environ.get("DJANGO_SETTINGS_MODULE"):
             django.setup()
+        function, args = pickle.loads(pickled)  # noqa: S301  (written by the parent)
         answers.send(measure(lambda: function(*args)))
     except Exception as error:  # noqa: BLE001  (raised again where it was asked for)
         answers.send(error)
