@@ -6,8 +6,10 @@ from django.urls import URLPattern, URLResolver, include, path
 from apps.accounts.access import allowed
 from apps.accounts.views.first import first
 from apps.accounts.views.people import invitation
+from apps.catalog.urls import addresses as catalog_addresses
 from apps.core.views import accent, chart, healthz, settings, style
 from apps.impact.tenet_evidence import witness
+from apps.telemetry.catalog_traffic import requests_by_operation
 from apps.tenets.views import guide as tenet_guide
 
 # Open to everyone
@@ -37,6 +39,7 @@ console: list[URLPattern | URLResolver] = [
     path("outreach/", include("apps.outreach.urls")),
     path("guidance/", include("apps.guidance.urls")),
     path("gaps/", include("apps.impact.urls")),
+    path("", include(catalog_addresses(requests_by_operation))),
     path("", include("apps.telemetry.console_urls")),
     path("", include("apps.accounts.urls")),
     path("account/", include("apps.accounts.second_factor_urls")),

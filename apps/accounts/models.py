@@ -44,6 +44,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     # Rules name customers, so only those read them who see all customers.
     "rule.read": STAFF,
     "rule.edit": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON}),
+    "catalog.edit": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON}),
     "customer.edit": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON}),
     # The same for the customers that a person sees: an account manager's own.
     "customer.own": frozenset({Role.ADMIN, Role.LEAD, Role.LIAISON, Role.ACCOUNT_MANAGER}),

@@ -62,6 +62,9 @@ def make_access_world() -> World:
     incident = told.incident
     service = make_service("Shop")
     incident.services.set([service])
+    operation = service.operations.create(name="POST /orders", changes_state=True)
+    journey = service.journeys.create(slug="purchase", name="Purchase")
+    journey.steps.create(operation=operation, position=1)
     update = drafted(incident, told.alice)
     Severity.objects.create(
         incident=incident, kind=Kind.BUSINESS, level=2, reason="60 of 480 failed"
@@ -122,6 +125,10 @@ def make_access_world() -> World:
     run_import(clock=lambda: NOW, only=taken.pk)
     names = {
         "rule": rule.pk,
+        "service": service.slug,
+        "operation": operation.pk,
+        "journey": journey.pk,
+        "dependency": service.dependencies.create(supplier="Cards Ltd").pk,
         "incident": incident.pk,
         "reference": incident.reference,
         "update": update.pk,
