@@ -88,7 +88,7 @@ def test_an_update_reaches_the_public_page(site, browser):
     page.goto(f"{site}/console/incidents/1/publish/")
     with page.expect_navigation():
         page.get_by_role("button", name=re.compile("Publish")).first.click()
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     reader = browser.new_page()
     while "every order of that evening" not in reader.inner_text("body") and time.monotonic() < end:
         reader.goto(f"{site}/")
