@@ -104,14 +104,14 @@ def test_a_slow_sender_may_still_say_what_became_of_its_mail(settings):
 
 def test_a_pause_between_claim_and_sending_is_heeded(world, sink, monkeypatch):
     outreach = world.approved()
-    claim = jobs.claim
+    claim = jobs.sending.claim
 
     def claim_and_pause(*args, **kwargs):
         rows = claim(*args, **kwargs)
         actions.pause(outreach=outreach, user=world.amy, now=NOW)
         return rows
 
-    monkeypatch.setattr(jobs, "claim", claim_and_pause)
+    monkeypatch.setattr(jobs.sending, "claim", claim_and_pause)
     jobs.drain(now=NOW)
 
     assert not sink.mails
