@@ -90,7 +90,7 @@ class JourneyForm(forms.Form):
     def __init__(self, *args: Any, service: Service, steps: list[int], **options: Any) -> None:
         super().__init__(*args, **options)
         choices = service.operations.order_by("name", "pk")
-        for place in range(max(len(steps) + 2, 4) if len(steps) + 2 <= MOST_STEPS else MOST_STEPS):
+        for place in range(min(max(len(steps) + 2, 4), MOST_STEPS)):
             self.fields[f"step_{place}"] = _OperationField(
                 choices,
                 required=False,

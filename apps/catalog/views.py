@@ -7,19 +7,19 @@ from typing import Any
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.access import PortalRequest, allowed
 from apps.catalog import actions, queries
 from apps.catalog.forms import DependencyForm, JourneyForm, OperationForm, ServiceForm
 from apps.catalog.models import Dependency, Journey, Operation, Service
+from apps.core.http import SeeOther, form_page, number
 
 SEEN_DAYS = 28
-form_page = require_http_methods(["GET", "HEAD", "POST"])
 #: Requests of each operation since a moment; catalog cannot read traffic, so portal.urls passes it in.
 Traffic = Callable[[datetime], dict[int, int]]
 
@@ -118,8 +118,8 @@ def confirm(request: PortalRequest, slug: str) -> HttpResponse:
     row = get_object_or_404(Service, slug=slug)
     chosen = None
     if "all" not in request.POST:
-        given = [one for one in request.POST.getlist("operation") if one.isascii()]
-        chosen = [int(one) for one in given if one.isdigit() and len(one) < 12]
+        given = map(number, request.POST.getlist("operation"))
+        chosen = [pk for pk in given if pk is not None]
     count = actions.confirm_operations(
         service=row, operations=chosen, user=request.user, now=timezone.now()
     )
@@ -266,6 +266,4 @@ def _form(request: PortalRequest, template: str, context: dict[str, Any]) -> Htt
 
 
 def _see(row: Service) -> HttpResponse:
-    response = HttpResponseRedirect(reverse("catalog:service", args=[row.slug]))
-    response.status_code = 303
-    return response
+    return SeeOther(reverse("catalog:service", args=[row.slug]))

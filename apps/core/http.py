@@ -2,9 +2,24 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_http_methods
+
+#: A page with a form: shown, and answered.
+form_page = require_http_methods(["GET", "HEAD", "POST"])
+
+
+class SeeOther(HttpResponseRedirect):
+    """Lead on after a form: the browser follows by GET, whatever it sent (303)."""
+
+    status_code = 303
+
+
+def number(text: str | None) -> int | None:
+    """Return a whole number that a column can hold, None for anything else."""
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def render_partial(

@@ -5,15 +5,15 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpResponse, HttpResponseRedirect, QueryDict, StreamingHttpResponse
+from django.http import HttpResponse, QueryDict, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.access import PortalRequest, allowed
-from apps.core.http import render_partial
+from apps.core.http import SeeOther, form_page, render_partial
 from apps.customers import actions, columns, exporting, jobs, sheet
 from apps.customers.forms import (
     ContactForm,
@@ -25,7 +25,6 @@ from apps.customers.forms import (
 from apps.customers.models import Customer, CustomerImport, ImportState
 from apps.customers.planning import BAD, CHANGED, NEW, SAME
 
-form_page = require_http_methods(["GET", "HEAD", "POST"])
 WORDS = {NEW: "New", CHANGED: "Changed", SAME: "Same", BAD: "Bad"}
 
 
@@ -87,9 +86,7 @@ def _rule_for(request: PortalRequest, customer: Customer) -> HttpResponse | None
     if not attribute or not value or not request.user.can("rule.edit"):
         return None
     asked = urlencode({"attribute": attribute, "value": value, "customer": customer.slug})
-    response = HttpResponseRedirect(f"{reverse('rules:new')}?{asked}")
-    response.status_code = 303
-    return response
+    return SeeOther(f"{reverse('rules:new')}?{asked}")
 
 
 @allowed(actions.EDIT)
@@ -272,6 +269,4 @@ def _customer(request: PortalRequest, slug: str) -> Customer:
 
 
 def _see(page: str, *args: Any) -> HttpResponse:
-    response = HttpResponseRedirect(reverse(f"customers:{page}", args=args))
-    response.status_code = 303
-    return response
+    return SeeOther(reverse(f"customers:{page}", args=args))

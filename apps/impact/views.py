@@ -2,13 +2,14 @@
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.access import PortalRequest, allowed
+from apps.core.http import SeeOther
 from apps.impact import actions, queries
 from apps.impact.models import Gap
 
@@ -38,6 +39,4 @@ def assign(request: PortalRequest, pk: int) -> HttpResponse:
         actions.assign_gap(gap=gap, owner=owner, user=request.user, now=timezone.now())
     except actions.UnableToAssign as problem:
         messages.warning(request, str(problem))
-    response = HttpResponseRedirect(reverse("impact:gaps"))
-    response.status_code = 303
-    return response
+    return SeeOther(reverse("impact:gaps"))

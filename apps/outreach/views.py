@@ -15,7 +15,7 @@ from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.access import PortalRequest, allowed
-from apps.core.http import render_partial
+from apps.core.http import SeeOther, render_partial
 from apps.customers.models import Contact
 from apps.outreach import actions, queries
 from apps.outreach.content import content_hash, zone
@@ -231,9 +231,7 @@ def _answer(
 
 
 def _see_other(outreach: Outreach) -> HttpResponse:
-    return HttpResponse(
-        status=303, headers={"Location": reverse("outreach:detail", args=[outreach.pk])}
-    )
+    return SeeOther(reverse("outreach:detail", args=[outreach.pk]))
 
 
 def _page(

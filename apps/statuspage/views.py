@@ -13,12 +13,14 @@ from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from apps.accounts.access import PortalRequest, allowed
 from apps.accounts.models import Role, User
+from apps.core.http import SeeOther
 from apps.customers.models import Customer
 from apps.statuspage import actions, cookie, pages
 from apps.statuspage.forms import ReportForm
@@ -70,8 +72,7 @@ def accounts(request: PortalRequest) -> HttpResponse:
 def choose(request: PortalRequest, pk: int) -> HttpResponse:
     """Open the page of a customer that somebody may read for."""
     customer = get_object_or_404(Customer.objects.visible_to(request.user), pk=pk)
-    response = redirect("statuspage:home")
-    response.status_code = 303
+    response = SeeOther(reverse("statuspage:home"))
     give(response, customer)
     return response
 
@@ -82,9 +83,7 @@ def leave(request: HttpRequest) -> HttpResponse:
     """Sign out, from a rendered page (which can hold no token: we ask where the form stood instead)."""
     _from_here(request)
     logout(request)
-    response = redirect("statuspage:home")
-    response.status_code = 303
-    return response
+    return SeeOther(reverse("statuspage:home"))
 
 
 @csrf_exempt
@@ -111,9 +110,7 @@ def report(request: PortalRequest) -> HttpResponse:
                 status = 429
                 refused = "We have many messages of yours from this hour. We read them first."
             else:
-                response = redirect("statuspage:reported")
-                response.status_code = 303
-                return response
+                return SeeOther(reverse("statuspage:reported"))
     context = {**_frame(), "form": form, "refused": refused, "text": form.data.get("text", "")}
     return render(request, "statuspage/report.html", context, status=status)
 

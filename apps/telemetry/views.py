@@ -1,5 +1,6 @@
 """Pages of identification: the rules, a trial of them, and how much traffic belongs to somebody we can name."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -7,13 +8,14 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.access import PortalRequest, allowed
+from apps.core.http import SeeOther, form_page
 from apps.customers.models import Attribute, IdentificationRule
 from apps.telemetry import actions, jobs, queries, trial
 from apps.telemetry.forms import RuleForm, TrialForm
@@ -21,7 +23,6 @@ from apps.telemetry.resolve.checks import shadows
 from apps.telemetry.resolve.identities import hash_in
 from apps.telemetry.resolve.unnamed import AGENT
 
-form_page = require_http_methods(["GET", "HEAD", "POST"])
 PAGE = 50
 
 
@@ -66,22 +67,11 @@ def listing(request: PortalRequest) -> HttpResponse:
 @form_page
 def new(request: PortalRequest) -> HttpResponse:
     """Write a rule; ?attribute=, value= and customer= fill the form."""
-    if request.method == "POST":
-        form = RuleForm(request.POST, user=request.user)
-        rule = _kept(request, form, None)
-        if rule is not None:
-            _tell(request, rule)
-            return _see("rules:list")
-    else:
-        given = request.GET
-        initial = {name: given[name] for name in ("customer", "value") if name in given}
-        if given.get("attribute") in Attribute.values:
-            initial["attribute"] = given["attribute"]
-        form = RuleForm(initial=initial, user=request.user)
-    context = {"form": form, "offered": form.offered()}
-    return render(
-        request, "telemetry/rule.html", context, status=422 if request.method == "POST" else 200
-    )
+    given = request.GET
+    initial = {name: given[name] for name in ("customer", "value") if name in given}
+    if given.get("attribute") in Attribute.values:
+        initial["attribute"] = given["attribute"]
+    return _rule_form(request, None, initial)
 
 
 @allowed(actions.EDIT)
@@ -89,18 +79,20 @@ def new(request: PortalRequest) -> HttpResponse:
 def edit(request: PortalRequest, rule: int) -> HttpResponse:
     """Change a rule."""
     one = _rule(rule)
-    if request.method == "POST":
-        form = RuleForm(request.POST, user=request.user)
-        kept = _kept(request, form, rule)
-        if kept is not None:
-            _tell(request, kept)
-            return _see("rules:list")
-    else:
-        form = RuleForm(initial=RuleForm.values_of(one), user=request.user)
+    return _rule_form(request, one, RuleForm.values_of(one))
+
+
+def _rule_form(
+    request: PortalRequest, one: IdentificationRule | None, initial: dict[str, Any]
+) -> HttpResponse:
+    posted = request.method == "POST"
+    form = RuleForm(request.POST if posted else None, initial=initial, user=request.user)
+    kept = _kept(request, form, one.pk if one else None) if posted else None
+    if kept is not None:
+        _tell(request, kept)
+        return _see("rules:list")
     context = {"form": form, "offered": form.offered(), "rule": one}
-    return render(
-        request, "telemetry/rule.html", context, status=422 if request.method == "POST" else 200
-    )
+    return render(request, "telemetry/rule.html", context, status=422 if posted else 200)
 
 
 def _kept(request: PortalRequest, form: RuleForm, rule: int | None) -> IdentificationRule | None:
@@ -142,37 +134,40 @@ def _tell(request: PortalRequest, rule: IdentificationRule) -> None:
 @require_POST
 def move(request: PortalRequest, rule: int) -> HttpResponse:
     """Move a rule up or down, as the button says."""
-    if request.POST.get("do") not in {"up", "down"}:
-        messages.warning(request, "Choose whether the rule moves up or down.")
-    else:
-        try:
-            actions.move_rule(
-                rule=rule,
-                up=request.POST["do"] == "up",
-                user=request.user,
-                now=timezone.now(),
-            )
-        except IdentificationRule.DoesNotExist:
-            raise Http404 from None
-    return _back(request)
+    return _either(
+        request,
+        ("up", "down"),
+        "Choose whether the rule moves up or down.",
+        lambda up: actions.move_rule(rule=rule, up=up, user=request.user, now=timezone.now()),
+    )
 
 
 @allowed(actions.EDIT)
 @require_POST
 def switch(request: PortalRequest, rule: int) -> HttpResponse:
     """Switch a rule on or off, as the button says."""
-    if request.POST.get("do") not in {"on", "off"}:
-        messages.warning(request, "Choose whether the rule is on or off.")
-    else:
-        try:
-            actions.switch_rule(
-                rule=rule,
-                enabled=request.POST["do"] == "on",
-                user=request.user,
-                now=timezone.now(),
-            )
-        except IdentificationRule.DoesNotExist:
-            raise Http404 from None
+    return _either(
+        request,
+        ("on", "off"),
+        "Choose whether the rule is on or off.",
+        lambda on: actions.switch_rule(
+            rule=rule, enabled=on, user=request.user, now=timezone.now()
+        ),
+    )
+
+
+def _either(
+    request: PortalRequest, words: tuple[str, str], ask: str, act: Callable[[bool], object]
+) -> HttpResponse:
+    """Do what the button says, with whether it was the first of two words; then back to the list."""
+    given = request.POST.get("do")
+    if given not in words:
+        messages.warning(request, ask)
+        return _back(request)
+    try:
+        act(given == words[0])
+    except IdentificationRule.DoesNotExist:
+        raise Http404 from None
     return _back(request)
 
 
@@ -333,13 +328,11 @@ def _hrefs(group: queries.UnnamedGroup) -> dict[str, str]:
     if group.attribute not in Attribute.values or not whole:
         return {}
     what = {"attribute": group.attribute, "value": group.value}
-    found = {"rule_href": f"{reverse('rules:new')}?{urlencode(what)}"}
-    try:
-        customers = reverse("customers:new")
-    except NoReverseMatch:
-        return found
     name = group.value if group.attribute != Attribute.API_KEY else ""
-    return found | {"customer_href": f"{customers}?{urlencode({'name': name} | what)}"}
+    return {
+        "rule_href": f"{reverse('rules:new')}?{urlencode(what)}",
+        "customer_href": f"{reverse('customers:new')}?{urlencode({'name': name} | what)}",
+    }
 
 
 def _hour(hour: int) -> datetime:
@@ -360,6 +353,4 @@ def _back(request: PortalRequest) -> HttpResponse:
 
 
 def _see(name: str, query: str = "") -> HttpResponse:
-    response = HttpResponseRedirect(reverse(name) + query)
-    response.status_code = 303
-    return response
+    return SeeOther(reverse(name) + query)

@@ -7,15 +7,16 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import QuerySet
-from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import slugify
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.access import PortalRequest, allowed
 from apps.catalog.models import Service
+from apps.core.http import SeeOther, form_page
 from apps.customers.models import Kind
 from apps.tenets import actions, queries
 from apps.tenets.forms import (
@@ -36,7 +37,6 @@ from apps.tenets.wording import difference
 
 MOST_VERSIONS = 99_999
 MOST_JOURNEYS = 12
-form_page = require_http_methods(["GET", "HEAD", "POST"])
 
 
 @allowed("console")
@@ -353,12 +353,8 @@ def _chosen(
 
 
 def _listed() -> HttpResponse:
-    response = HttpResponseRedirect(reverse("tenets:list"))
-    response.status_code = 303
-    return response
+    return SeeOther(reverse("tenets:list"))
 
 
 def _see(slug: str, page: str = "detail") -> HttpResponse:
-    response = HttpResponseRedirect(reverse(f"tenets:{page}", args=[slug]))
-    response.status_code = 303
-    return response
+    return SeeOther(reverse(f"tenets:{page}", args=[slug]))

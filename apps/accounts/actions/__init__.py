@@ -1,7 +1,7 @@
 """What people do with people and with the keys of machines: one function, one intention, one transaction."""
 
-from apps.accounts.actions.common import Refused
-from apps.accounts.actions.first import first_token, has_admin, make_first_admin, why_not_first
+from apps.accounts.actions.common import Refused, has_admin
+from apps.accounts.actions.first import first_token, make_first_admin, why_not_first
 from apps.accounts.actions.keys import (
     LONGEST_OVERLAP,
     issue_key,

@@ -6,7 +6,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core import signing
 from django.db import connection, transaction
 
-from apps.accounts.actions.common import Refused
+from apps.accounts.actions.common import Refused, has_admin
 from apps.accounts.models import AuditEvent, Role, User
 
 #: How long the printed link opens; `up` prints a new one each time.
@@ -32,14 +32,6 @@ def why_not_first(token: str) -> str:
     if has_admin():
         return "There is an admin already. Sign in, or ask one of them to invite you."
     return ""
-
-
-def has_admin() -> bool:
-    """Tell whether somebody can sign in as an admin."""
-    return any(
-        admin.has_usable_password()
-        for admin in User.objects.filter(role=Role.ADMIN, is_active=True).iterator()
-    )
 
 
 @transaction.atomic

@@ -6,7 +6,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.db import transaction
 
 from apps.accounts import sessions
-from apps.accounts.actions.common import Refused, permit
+from apps.accounts.actions.common import Refused, has_admin, permit
 from apps.accounts.models import AuditEvent, Invitation, Role, User, UserSession
 from apps.core.nudge import nudge
 
@@ -214,9 +214,7 @@ def _lock(person: User) -> User:
 
 
 def _keep_an_admin(leaving: User) -> None:
-    others = User.objects.filter(role=Role.ADMIN, is_active=True).exclude(pk=leaving.pk)
-    # An admin who has not set a password yet may never come.
-    if not any(other.has_usable_password() for other in others):
+    if not has_admin(besides=leaving):
         raise Refused(
             f"{leaving.name} is the last admin who can sign in. Make somebody else an admin first."
         )

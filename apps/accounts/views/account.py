@@ -13,7 +13,8 @@ from apps.accounts import actions, sessions
 from apps.accounts.access import PortalRequest, allowed
 from apps.accounts.forms import NameForm, PasswordForm
 from apps.accounts.models import User
-from apps.accounts.views.common import form_page, see
+from apps.accounts.views.common import see
+from apps.core.http import form_page
 
 SESSIONS_SHOWN = 100
 

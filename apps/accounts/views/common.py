@@ -2,18 +2,15 @@
 
 from typing import Any
 
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
 
-form_page = require_http_methods(["GET", "HEAD", "POST"])
+from apps.core.http import SeeOther
 
 
 def see(name: str, *args: Any) -> HttpResponse:
     """Lead to a page after a form."""
-    response = HttpResponseRedirect(reverse(f"accounts:{name}", args=args))
-    response.status_code = 303
-    return response
+    return SeeOther(reverse(f"accounts:{name}", args=args))
 
 
 def shown_once(response: HttpResponse) -> HttpResponse:

@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 
 from apps.accounts import actions
 from apps.accounts.forms import FirstAdminForm
-from apps.accounts.views.common import form_page
+from apps.core.http import form_page
 
 
 @login_not_required

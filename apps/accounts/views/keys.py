@@ -13,8 +13,8 @@ from apps.accounts import actions, queries
 from apps.accounts.access import PortalRequest, allowed
 from apps.accounts.forms import KeyForm, RotateForm
 from apps.accounts.models import ApiKey
-from apps.accounts.views.common import form_page, see, shown_once
-from apps.core.http import render_partial
+from apps.accounts.views.common import see, shown_once
+from apps.core.http import form_page, render_partial
 
 MANAGE = "keys.manage"
 

@@ -17,8 +17,8 @@ from apps.accounts import actions, jobs, queries, sessions
 from apps.accounts.access import PortalRequest, allowed
 from apps.accounts.forms import InviteForm, NewPasswordForm, PeopleFilter, RoleForm
 from apps.accounts.models import AuditEvent, Invitation, Role, User
-from apps.accounts.views.common import form_page, see, shown_once
-from apps.core.http import render_partial
+from apps.accounts.views.common import see, shown_once
+from apps.core.http import form_page, render_partial
 
 MANAGE = "people.manage"
 

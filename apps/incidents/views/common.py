@@ -2,18 +2,16 @@
 
 from typing import Any
 
-from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
 
 from apps.accounts.access import PortalRequest
+from apps.core.http import SeeOther
 from apps.incidents import queries
 from apps.incidents.models import (
     Incident,
 )
-
-form_page = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def incident_or_404(request: PortalRequest, pk: int) -> Incident:
@@ -26,9 +24,7 @@ def incident_or_404(request: PortalRequest, pk: int) -> Incident:
 
 def see(incident: Incident, page: str = "room") -> HttpResponse:
     """Send the browser on to a page of the incident (303: by GET)."""
-    response = HttpResponseRedirect(reverse(f"incidents:{page}", args=[incident.pk]))
-    response.status_code = 303
-    return response
+    return SeeOther(reverse(f"incidents:{page}", args=[incident.pk]))
 
 
 def render_form(
@@ -56,11 +52,6 @@ def query_with(request: PortalRequest, **changes: str | None) -> str:
         if value is not None:
             query[name] = value
     return query.urlencode()
-
-
-def number(text: str | None) -> int | None:
-    """Return a whole number that a column can hold, None for anything else."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def send_next(form: Any, **seen: object) -> None:

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from apps.accounts.access import PortalRequest, allowed
+from apps.core.http import form_page
 from apps.customers.models import Kind
 from apps.incidents import actions
 from apps.incidents.forms import (
@@ -24,7 +25,7 @@ from apps.incidents.models import (
     Visibility,
 )
 from apps.incidents.severity import IN_WORDS
-from apps.incidents.views.common import form_page, incident_or_404, render_form, see, send_next
+from apps.incidents.views.common import incident_or_404, render_form, see, send_next
 
 
 @allowed("incident.declare")

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from apps.accounts.access import PortalRequest, allowed
+from apps.core.http import form_page, number
 from apps.incidents import actions, queries, wording
 from apps.incidents.forms import (
     ResolveForm,
@@ -22,9 +23,7 @@ from apps.incidents.models import (
     Update,
 )
 from apps.incidents.views.common import (
-    form_page,
     incident_or_404,
-    number,
     render_form,
     see,
     send_next,

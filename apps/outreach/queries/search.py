@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from apps.accounts.models import User
 from apps.catalog.models import Journey, Operation, Service
@@ -93,14 +93,6 @@ def _every(words: Sequence[str], *fields: str) -> Q:
     return reduce(and_, each)
 
 
-def _address(name: str, *args: object, fallback: str = "") -> str:
-    """Return the address of a page if there is one; pages come and go with the apps that hold them."""
-    try:
-        return reverse(name, args=args)
-    except NoReverseMatch:
-        return fallback
-
-
 # Customers: by their own names, or by a contact in whom every word is found
 
 
@@ -163,7 +155,7 @@ def _services(user: User, words: Sequence[str]) -> QuerySet[Service]:
 
 
 def _service(row: Service, words: Sequence[str]) -> Hit:
-    href = _address("catalog:service", row.slug, fallback=_address("catalog:services"))
+    href = reverse("catalog:service", args=[row.slug])
     return Hit(title=row.name, href=href, about=row.description[:120])
 
 
@@ -173,7 +165,7 @@ def _operations(user: User, words: Sequence[str]) -> QuerySet[Operation]:
 
 
 def _operation(row: Operation, words: Sequence[str]) -> Hit:
-    href = _address("catalog:operation", row.pk, fallback=_service(row.service, words).href)
+    href = reverse("catalog:operation", args=[row.pk])
     return Hit(title=row.name, href=href, about=row.service.name)
 
 
@@ -183,7 +175,7 @@ def _journeys(user: User, words: Sequence[str]) -> QuerySet[Journey]:
 
 
 def _journey(row: Journey, words: Sequence[str]) -> Hit:
-    href = _address("catalog:journey", row.pk, fallback=_service(row.service, words).href)
+    href = reverse("catalog:journey", args=[row.pk])
     return Hit(title=row.name, href=href, about=row.service.name)
 
 
@@ -205,7 +197,7 @@ def _people(user: User, words: Sequence[str]) -> QuerySet[User]:
 
 
 def _person(row: User, words: Sequence[str]) -> Hit:
-    href = _address("accounts:person", row.pk, fallback=_address("accounts:people"))
+    href = reverse("accounts:person", args=[row.pk])
     about = f"{row.get_role_display()} · {row.email}"
     return Hit(title=row.name, href=href, about=about if row.is_active else f"{about} · left")
 

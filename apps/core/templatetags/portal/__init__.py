@@ -21,7 +21,6 @@ from apps.core.templatetags.portal.drawings import (
 )
 from apps.core.templatetags.portal.found import marked
 from apps.core.templatetags.portal.frame import NAVIGATION, NavItem, nav_items, pages, theme
-from apps.core.templatetags.portal.library import register
 from apps.core.templatetags.portal.numbers import (
     CANNOT_TELL,
     GROUP,
@@ -34,6 +33,7 @@ from apps.core.templatetags.portal.numbers import (
     shown,
     told,
 )
+from apps.core.templatetags.portal.registry import register
 from apps.core.templatetags.portal.states import (
     ICONS,
     TONES,

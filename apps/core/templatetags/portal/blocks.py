@@ -5,7 +5,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.text import slugify
 
-from apps.core.templatetags.portal.library import register
+from apps.core.templatetags.portal.registry import register
 
 
 def _hold(component: str, content: str, /, **values: object) -> SafeString:

@@ -6,7 +6,7 @@ from django.utils.safestring import mark_safe
 
 from apps.core.charts import shelf
 from apps.core.charts.data import Chart
-from apps.core.templatetags.portal.library import register
+from apps.core.templatetags.portal.registry import register
 
 
 @register.inclusion_tag("components/chart.html")

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from apps.core.templatetags.portal.library import register
 from apps.core.templatetags.portal.numbers import CANNOT_TELL, finite, get, number
+from apps.core.templatetags.portal.registry import register
 
 #: The classes of an attempt's outcome, from best to worst, then what is not known. Key, words, explanation.
 OUTCOMES: tuple[tuple[str, str], ...] = (

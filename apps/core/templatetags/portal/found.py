@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
-from apps.core.templatetags.portal.library import register
+from apps.core.templatetags.portal.registry import register
 
 
 @register.filter

@@ -9,7 +9,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 
 from apps.core.places import COMMANDS, SETTINGS, Place, open_to
-from apps.core.templatetags.portal.library import register
+from apps.core.templatetags.portal.registry import register
 
 #: Label, URL name, the permission it needs ("" = anybody with a console). Hidden while the name does not exist.
 NAVIGATION: tuple[tuple[str, str, str], ...] = (

@@ -7,7 +7,7 @@ from math import isfinite
 from django.template.loader import render_to_string
 from django.utils.safestring import mark_safe
 
-from apps.core.templatetags.portal.library import register
+from apps.core.templatetags.portal.registry import register
 
 CANNOT_TELL = "cannot tell"
 #: Between a number and its unit: a space at which no line ends.

@@ -2,7 +2,7 @@
 
 from django.contrib.messages import constants as messages
 
-from apps.core.templatetags.portal.library import register
+from apps.core.templatetags.portal.registry import register
 
 #: What a state means for who looks at it. Colour means state only: anything else is neutral.
 TONES: dict[str, str] = {

@@ -5,7 +5,7 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from apps.core.templatetags.portal.library import register
+from apps.core.templatetags.portal.registry import register
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 _TAGS = {

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.utils import timezone
 from django.utils.html import format_html
 
-from apps.core.templatetags.portal.library import register
 from apps.core.templatetags.portal.numbers import CANNOT_TELL, UNIT, finite
+from apps.core.templatetags.portal.registry import register
 
 
 @register.filter
