@@ -25,12 +25,23 @@ class Operation(models.Model):
     pattern = models.CharField(max_length=500, blank=True)
     changes_state = models.BooleanField(default=False)
     proposed = models.BooleanField(default=True)
+    # Seen, and not worth a place in lists: its requests still count.
+    ignored = models.BooleanField(default=False)
+    # Another name or pattern of that operation: requests that come in from then on are that one's.
+    merged_into = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="aliases"
+    )
     # The slowest answer that still counts as in time, in milliseconds.
     slow_after_ms = models.PositiveIntegerField(null=True, blank=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint("service", "name", name="operation_once_per_service"),
+            models.CheckConstraint(
+                condition=~models.Q(merged_into=models.F("pk")),
+                name="operation_not_merged_into_itself",
+                violation_error_message="An operation cannot be merged into itself.",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -8,8 +8,9 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import models
 
 from apps.accounts.models import User
-from apps.catalog.models import Service
-from apps.customers.models import Kind
+from apps.catalog.models import Journey, Service
+from apps.core.claims import Claimable
+from apps.customers.models import Customer, Kind
 from apps.impact.models import ImpactRun, ImpactSnapshot
 
 
@@ -252,3 +253,43 @@ class TimelineEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%H:%M} {self.text}"
+
+
+class CountState(models.TextChoices):
+    """queued → running → done | failed, and again."""
+
+    QUEUED = "queued", "Waiting for a worker"
+    RUNNING = "running", "Counting"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+
+
+class SystemCount(Claimable):
+    """The count behind the system map: one row. Each count replaces all flows; none is ever added to."""
+
+    state = models.CharField(max_length=10, choices=CountState, default=CountState.DONE)
+    # What was counted: data, journeys and customers. Another basis asks for another count.
+    basis = models.CharField(max_length=200, blank=True)
+    window_from = models.DateTimeField(null=True)
+    window_to = models.DateTimeField(null=True)
+    customers = models.JSONField(default=dict)  # kind -> customers that were seen
+    error = models.CharField(max_length=500, blank=True)
+    finished_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"count to {self.window_to:%d %b %H:%M}" if self.window_to else "not counted yet"
+
+
+class Flow(models.Model):
+    """Requests of a customer to a service in the counted day, by journey."""
+
+    # None: one of many of this kind, or (kind "") nobody we can name.
+    customer = models.ForeignKey(Customer, null=True, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=20, choices=Kind, blank=True)
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="+")
+    journey = models.ForeignKey(Journey, null=True, on_delete=models.SET_NULL, related_name="+")
+    requests = models.BigIntegerField()
+    failed = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.customer_id or self.kind or 'unnamed'} → {self.service_id}: {self.requests}"

@@ -2,6 +2,7 @@
 
 from apps.incidents.views.handling import declare, edit, impact, severity, state
 from apps.incidents.views.reading import customers, listing, room, timeline
+from apps.incidents.views.system import system
 from apps.incidents.views.telling import discard, publish, resolve, update
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "room",
     "severity",
     "state",
+    "system",
     "timeline",
     "update",
 ]

@@ -16,7 +16,7 @@ NAVIGATION: tuple[tuple[str, str, str], ...] = (
     ("Today", "today", ""),
     ("Incidents", "incidents:list", ""),
     ("Customers", "customers:list", ""),
-    ("System", "catalog:system", ""),
+    ("System", "system:map", ""),
     ("Tenets", "tenets:list", ""),
     ("Outreach", "outreach:list", ""),
     ("Guidance", "guidance:list", ""),
