@@ -19,15 +19,10 @@ from apps.catalog.models import Service
 from apps.core.http import SeeOther, form_page
 from apps.customers.models import Kind
 from apps.tenets import actions, queries
-from apps.tenets.forms import (
-    ChoiceOfGuide,
-    ClauseForm,
-    ClauseForms,
-    GuideForm,
-    ImportForm,
-    TenetForm,
-    VersionForm,
-)
+from apps.tenets.forms.clauses import ClauseForm, ClauseForms
+from apps.tenets.forms.guide import ChoiceOfGuide, GuideForm
+from apps.tenets.forms.importing import ImportForm
+from apps.tenets.forms.versions import TenetForm, VersionForm
 from apps.tenets.guide import Witness, clauses_of, promise_of
 from apps.tenets.models import Audience, Tenet, TenetVersion, VersionState
 from apps.tenets.openslo.checking import check

@@ -1,163 +1,26 @@
-"""What people type about promises."""
+"""The measurable parts of a promise."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from zoneinfo import available_timezones
 
 from django import forms
-from django.utils.text import slugify
 
-from apps.accounts.models import STAFF, User
 from apps.catalog.models import Journey, Operation, Service
-from apps.customers.models import Customer, Kind
 from apps.tenets.actions import MOST_CLAUSES, ClauseDraft
 from apps.tenets.content import SAID
-from apps.tenets.guide import ANSWERS, DEFAULTS, QUESTIONS, Answer, Evidence
 from apps.tenets.models import (
     CALENDAR_UNITS,
     ROLLING_UNITS,
     TIMED,
-    Audience,
     Budgeting,
     Clause,
     ClauseKind,
     Dimension,
     Operator,
-    Tenet,
-    TenetVersion,
-    VersionState,
     WindowUnit,
 )
-
-
-class ChoiceOfGuide(forms.Form):
-    """To whom, and about what, the guide asks."""
-
-    kind = forms.ChoiceField(choices=Kind.choices, label="Kind of customer")
-    service = forms.ModelChoiceField(queryset=Service.objects.none(), label="Service")
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        field = self.fields["service"]
-        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  (for the type)
-        field.queryset = Service.objects.filter(proposed=False).order_by("name", "pk")
-
-
-class GuideForm(forms.Form):
-    """Four questions about each journey: can they bear it, and how much of it?"""
-
-    def __init__(self, *args: Any, kind: str, journeys: Sequence[Journey], **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.journeys = journeys
-        for place, journey in enumerate(journeys):
-            for question in QUESTIONS:
-                bears, number = DEFAULTS[kind][question.name]
-                self.fields[f"{journey.pk}-{question.name}"] = forms.ChoiceField(
-                    choices=ANSWERS,
-                    label=question.words,
-                    initial=bears if place < FIRST_JOURNEYS else "yes",
-                )
-                self.fields[f"{journey.pk}-{question.name}-number"] = forms.IntegerField(
-                    min_value=0,
-                    max_value=question.most,
-                    required=False,
-                    initial=number,
-                    label=f"If some, up to: {question.number}",
-                )
-
-    def clean(self) -> dict[str, Any]:
-        """Ask for the number of a “some”."""
-        data: dict[str, Any] = super().clean() or {}
-        for journey in self.journeys:
-            for question in QUESTIONS:
-                name = f"{journey.pk}-{question.name}"
-                if data.get(name) == "some" and not data.get(f"{name}-number"):
-                    self.add_error(f"{name}-number", "Some is at least 1; otherwise choose No.")
-        if not self.errors and not any(
-            data[f"{journey.pk}-{question.name}"] != "yes"
-            for journey in self.journeys
-            for question in QUESTIONS
-        ):
-            raise forms.ValidationError(
-                "They can bear everything: then there is nothing to promise."
-            )
-        return data
-
-    def answers(self, journey: Journey) -> dict[str, Answer]:
-        """Return what was answered about a journey."""
-        data = self.cleaned_data
-        return {
-            question.name: Answer(
-                data[f"{journey.pk}-{question.name}"],
-                data.get(f"{journey.pk}-{question.name}-number") or 0,
-            )
-            for question in QUESTIONS
-        }
-
-    def rows(self, evidence: Mapping[int, Evidence]) -> Iterator[dict[str, Any]]:
-        """Yield each journey with its fields, beside what traffic says."""
-        for journey in self.journeys:
-            yield {
-                "journey": journey,
-                "evidence": evidence.get(journey.pk),
-                "questions": [
-                    (
-                        self[f"{journey.pk}-{question.name}"],
-                        self[f"{journey.pk}-{question.name}-number"],
-                    )
-                    for question in QUESTIONS
-                ],
-            }
-
-
-#: How much of a file is read; the reader refuses more.
-MOST_CHARACTERS = 256 * 1024
-
-
-class ImportForm(forms.Form):
-    """A file of OpenSLO, sent or pasted."""
-
-    file = forms.FileField(required=False, label="A file", allow_empty_file=True)
-    text = forms.CharField(
-        required=False,
-        max_length=MOST_CHARACTERS,
-        strip=False,
-        label="Or its text",
-        widget=forms.Textarea(attrs={"rows": 14, "spellcheck": "false"}),
-        help_text="YAML of OpenSLO v1, at most 256 KiB, without any secret.",
-    )
-    kind = forms.ChoiceField(
-        choices=[("", "As the file says"), *Kind.choices],
-        required=False,
-        label="Promised to",
-        help_text="For SLOs that do not say it: OpenSLO has no word for kinds of customers.",
-    )
-    add_services = forms.BooleanField(
-        required=False, label="Add services that the catalog does not have"
-    )
-
-    def clean_file(self) -> str | None:
-        """Read the file as text."""
-        file = self.cleaned_data.get("file")
-        if file is None:
-            return None
-        if file.size > MOST_CHARACTERS:
-            raise forms.ValidationError("The file is larger than 256 KiB.")
-        try:
-            return str(file.read().decode("utf-8-sig"))
-        except UnicodeDecodeError:
-            raise forms.ValidationError("The file is no text in UTF-8.") from None
-
-    def clean(self) -> dict[str, Any]:
-        """Ask for one of the two."""
-        data: dict[str, Any] = super().clean() or {}
-        data["source"] = data.get("file") or data.get("text") or ""
-        if not self.errors and not data["source"].strip():
-            raise forms.ValidationError("Choose a file, or paste its text.")
-        return data
-
 
 #: The units people write times in, in milliseconds, from the smallest.
 TIMES = {
@@ -167,147 +30,6 @@ TIMES = {
     "hours": 3_600_000,
     "days": 86_400_000,
 }
-#: Journeys that the guide proposes promises for; the others begin with none.
-FIRST_JOURNEYS = MOST_CLAUSES // len(QUESTIONS)
-CADENCES = [(1, "month"), (3, "3 months"), (6, "6 months"), (12, "12 months")]
-
-
-class TenetForm(forms.Form):
-    """About what, and to whom."""
-
-    name = forms.CharField(
-        max_length=100, label="Name", help_text="Such as “Orders of businesses”."
-    )
-    service = forms.ModelChoiceField(queryset=Service.objects.none(), label="Service")
-    kind = forms.ChoiceField(choices=Kind.choices, label="Promised to")
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        field = self.fields["service"]
-        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  (for the type)
-        field.queryset = Service.objects.filter(proposed=False).order_by("name", "pk")
-
-    def clean_name(self) -> str:
-        """Refuse a name that makes no address, or one that is taken."""
-        name: str = self.cleaned_data["name"]
-        slug = slugify(name)
-        if not slug:
-            raise forms.ValidationError("Use some letters of the Latin alphabet in the name.")
-        if Tenet.objects.filter(slug=slug).exists():
-            raise forms.ValidationError("There is a tenet of this name already.")
-        return name
-
-
-if TYPE_CHECKING:
-    _PersonField = forms.ModelChoiceField[User]
-else:
-    _PersonField = forms.ModelChoiceField
-
-
-class PersonField(_PersonField):
-    """A person, by name."""
-
-    def label_from_instance(self, obj: Any) -> str:
-        """Show the name."""
-        return str(obj.name)
-
-
-class VersionForm(forms.Form):
-    """One wording of a promise."""
-
-    promise = forms.CharField(
-        max_length=1000,
-        label="What we promise",
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="One plain sentence that the customer may read.",
-    )
-    rationale = forms.CharField(
-        max_length=2000,
-        required=False,
-        label="Why they need it",
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="How they use us, what an outage, an error or a delay does to them.",
-    )
-    audience = forms.ChoiceField(
-        choices=Audience.choices, initial=Audience.CLASS, label="Who may read it"
-    )
-    customers = forms.CharField(
-        max_length=2000,
-        required=False,
-        label="Named customers",
-        widget=forms.Textarea(attrs={"rows": 2}),
-        help_text=(
-            "Only for a promise to named customers: the short names in the addresses of their pages,"
-            " such as acme, with spaces or commas between."
-        ),
-    )
-    owner = PersonField(
-        queryset=User.objects.none(),
-        required=False,
-        label="Owner",
-        empty_label="Who opened the tenet",
-        help_text="Who answers for it, and is asked when its review is due.",
-    )
-    review_by = forms.DateField(
-        required=False,
-        label="Review by",
-        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
-        help_text="Promises are never finished: when to ask again whether this one fits.",
-    )
-    review_every_months = forms.TypedChoiceField(
-        choices=[("", "As written above"), *CADENCES],
-        coerce=int,
-        empty_value=None,
-        required=False,
-        label="Then every",
-        help_text="Without a day above, the first review is so long after it is given for review.",
-    )
-    change_note = forms.CharField(
-        max_length=300,
-        required=False,
-        label="Why it changes",
-        help_text="One sentence for who approves it, and for who reads the history.",
-    )
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        field = self.fields["owner"]
-        assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  (for the type)
-        field.queryset = User.objects.filter(role__in=STAFF, is_active=True).order_by("name", "pk")
-
-    def clean_customers(self) -> list[Customer]:
-        """Find the customers of these names; say which there are not."""
-        names = list(dict.fromkeys(re.split(r"[\s,;]+", self.cleaned_data["customers"].strip())))
-        names = [name for name in names if name]
-        found = {one.slug: one for one in Customer.objects.filter(slug__in=names)}
-        if missing := [name for name in names if name not in found]:
-            raise forms.ValidationError(
-                f"There is no customer {', '.join(missing[:5])}. The short name is the last part of"
-                " the address of the customer's page."
-            )
-        return [found[name] for name in names]
-
-    def clean(self) -> dict[str, Any]:
-        """Ask for names where it is promised by name."""
-        data: dict[str, Any] = super().clean() or {}
-        if data.get("audience") == Audience.NAMED and not data.get("customers", True):
-            self.add_error("customers", "Name the customers whom it is promised to.")
-        return data
-
-    @staticmethod
-    def values_of(version: TenetVersion) -> dict[str, Any]:
-        """Return what the fields show of a version."""
-        draft = version.state == VersionState.DRAFT
-        return {
-            "promise": version.promise,
-            "rationale": version.rationale,
-            "audience": version.audience,
-            "customers": ", ".join(one.slug for one in version.customers.all()),
-            "owner": version.owner_id,
-            "review_by": version.review_by if draft else None,
-            "review_every_months": version.review_every_months,
-            "change_note": version.change_note if draft else "",
-        }
 
 
 class ClauseForm(forms.Form):

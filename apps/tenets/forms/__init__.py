@@ -1,0 +1,1 @@
+"""What people type about promises: a version, its clauses, answers to the guide, a file."""
