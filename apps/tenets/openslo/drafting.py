@@ -14,7 +14,7 @@ from apps.customers.models import Customer
 from apps.tenets import actions
 from apps.tenets.content import content_of
 from apps.tenets.models import Tenet, TenetVersion, VersionState
-from apps.tenets.openslo.checking import Report, WantedTenet
+from apps.tenets.openslo.findings import Report, WantedTenet
 from apps.tenets.openslo.reading import Problem
 
 

@@ -10,8 +10,9 @@ from apps.accounts.models import User
 from apps.customers.models import Kind
 from apps.tenets import queries
 from apps.tenets.models import Tenet
-from apps.tenets.openslo.checking import Report, check
+from apps.tenets.openslo.checking import check
 from apps.tenets.openslo.drafting import UnableToImport, make_drafts
+from apps.tenets.openslo.findings import Report
 from apps.tenets.openslo.reading import MOST_BYTES, Problem
 from apps.tenets.openslo.writing import export
 
