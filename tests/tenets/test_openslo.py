@@ -1,10 +1,13 @@
 """OpenSLO: each file imported or refused by line and reason; a version written and read again says the same."""
 
+import contextlib
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
+from time import monotonic
 
 import pytest
+import yaml
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +19,7 @@ from apps.tenets import actions, queries
 from apps.tenets.content import content_of
 from apps.tenets.models import Clause, TenetVersion, VersionState
 from apps.tenets.openslo.checking import check
-from apps.tenets.openslo.drafting import make_drafts
+from apps.tenets.openslo.drafting import UnableToImport, make_drafts
 from apps.tenets.openslo.writing import export
 from tests.factories import (
     NOW,
@@ -95,7 +98,16 @@ def test_all_examples_are_tried():
     [
         ("name: writes\n", "name: Writes\n", 4, "RFC 1123"),
         ("name: writes\n", f"name: {'a' * 64}\n", 4, "RFC 1123"),
-        ("openslo/v1", "openslo/v1alpha", 1, "apiVersion"),
+        ("openslo/v1", "openslo/v1alpha", 1, "other words than v1"),
+        ("openslo/v1", "openslo.com/v2alpha", 1, "not settled"),
+        ("openslo/v1", "sloth.dev/v1", 1, "Write openslo/v1"),
+        ("good: {metricSource: {type: Any, spec: {query: good}}}", "good: 3", 14, "metricSource"),
+        ("spec: {query: good}", "spec: good", 14, "metricSource.spec is a map"),
+        ("      ratioMetric:\n", "      thresholdMetric: 1\n      other:\n", 12, "metricSource"),
+        ("counter: true", "raw: {metricSource: {}}", 13, "or raw alone"),
+        ("  timeWindow", "  alertPolicies: page\n  timeWindow", 16, "alertPolicies is a list"),
+        ("isRolling: true", "isRolling: yes", 18, "true or false"),
+        ("  name: writes\n", "  name: writes\n  labels: {team: {a: b}}\n", 5, "“team” is text"),
         ("kind: SLO", "kind: Pet", 2, "none of OpenSLO"),
         ("target: 0.999", "target: 1", 21, "below 1"),
         ("target: 0.999", "target: .nan", 21, "below 1"),
@@ -169,6 +181,91 @@ def test_no_text_breaks_the_reader(text):
     assert not report.tenets
 
 
+def paths(value, path=()):
+    yield path
+    if isinstance(value, dict | list):
+        steps = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, one in steps:
+            yield from paths(one, (*path, name))
+
+
+WRONG = [None, True, -0.5, 10**25, "yes", "x" * 2000, [[1]], {"a": {"b": 1}}]
+FULL = GOOD.replace("isRolling: true", "calendar: {startTime: 2026-01-01 00:00:00, timeZone: UTC}")
+TIMED_SLO = (
+    GOOD[: GOOD.index("      ratio")]
+    + "      thresholdMetric: {metricSource: {metricSourceRef: a}}\n"
+    + "  budgetingMethod: Timeslices\n  alertPolicies: [a]\n  objectives:\n"
+    + "    - {op: lt, value: 5, targetPercent: 99, timeSliceTarget: 0.9, timeSliceWindow: 1m}\n"
+)
+
+
+OURS = """writes
+  labels: {a: b}
+  annotations:
+    crp.example/kind: freshness
+    crp.example/within: "true"
+    crp.example/min-events: "5"
+    crp.example/review-by: "2030-01-01"
+    crp.example/review-every-months: "6"
+    crp.example/unit: ms
+    crp.example/audience: public
+    crp.example/always: "true"
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FULL + "---\napiVersion: openslo/v1\nkind: Service\nmetadata: {name: shop}\n",
+        TIMED_SLO.replace("writes\n", OURS, 1),
+    ],
+)
+def test_a_wrong_type_anywhere_is_answered(alice, text):
+    assert not check(text).refused
+    lines = text.count("\n") * 9
+    for path in paths(list(yaml.safe_load_all(text))):
+        for wrong in WRONG:
+            documents = list(yaml.safe_load_all(text))
+            place = documents
+            for step in path[:-1]:
+                place = place[step]
+            if path:
+                place[path[-1]] = wrong
+            report = check(yaml.safe_dump_all(documents))
+            assert all(0 < one.line < lines and one.text for one in report.problems)
+            with contextlib.suppress(UnableToImport):
+                made = make_drafts(
+                    report=report, user=alice, now=NOW, kind="business", add_services=True, dry=True
+                )
+                assert made, (path, wrong)
+
+
+def test_a_file_full_of_mistakes_is_answered_soon_and_briefly(client, alice):
+    began = monotonic()
+    report = check(GOOD + "    - {target: 2, op: 1}\n" * 3000)
+    assert monotonic() - began < 20
+    assert len(report.problems) == 201
+    assert "And 2,800 more" in report.problems[-1].text
+    assert report.problems[0].line == 22
+    client.force_login(alice)
+    answer = client.post(
+        reverse("tenets:import"), {"text": GOOD + "    - {target: 2}\n" * 4000, "do": "check"}
+    )
+    assert answer.status_code == 422
+    assert answer.text.count("is a number from 0") == 200
+
+
+def test_words_stay_as_they_are_written(alice):
+    text = GOOD.replace("displayName: Writes", "displayName: Yes\n  labels: {a: on, b: 1.10}")
+    text = text.replace("Writes go through.", "0123")
+    [made] = make_drafts(
+        report=check(text), user=alice, now=NOW, kind="business", add_services=True
+    )
+    assert made.version.promise == "0123"
+    assert made.version.clauses.get().text == "Yes"
+    assert "a: 'on'" in export(queries.versions_of(made.version.tenet).get())
+
+
 @given(st.text(max_size=300))
 @settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_any_text_is_answered(text):
@@ -216,8 +313,17 @@ def test_a_secret_is_neither_kept_nor_shown(client, alice):
 
 # There and back
 
-WORDS = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=60
+TRAPS = [
+    "yes", "No", "on", "~", "null", "007", "0x1F", "1e5", ".inf", "12:30", "2026-01-01", "a: b", "- a",
+    "#a", "a #b", "&a", "*a", "!a", "|", ">", "%YAML", "---", "...", "<<", "=", "'", '"', "a\nb",
+    "a\n\n b", "a\r\nb", "\u2028a", "a\u0085b", "\ufeffa", "🫖", "אב", "a\tb", "{a}", "x" * 300,
+    "two words " * 29,
+]  # fmt: skip
+WORDS = st.one_of(
+    st.sampled_from(TRAPS),
+    st.text(
+        st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=60
+    ),
 ).filter(lambda text: text.strip())
 MAYBE = st.one_of(st.just(""), WORDS)
 SHARES = st.integers(0, 999_999).map(lambda n: Decimal(n) / 1_000_000)

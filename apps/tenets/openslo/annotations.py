@@ -18,9 +18,9 @@ def annotations_of(metadata: At) -> dict[str, str]:
     if held is None:
         return {}
     return {
-        name.removeprefix(PREFIX): str(one.value or "")
+        name.removeprefix(PREFIX): one.raw or str(one.value)
         for name, one in held.entries.items()
-        if name.startswith(PREFIX) and one.kind in {"text", "number"}
+        if name.startswith(PREFIX) and one.kind in {"text", "number", "flag"}
     }
 
 

@@ -22,10 +22,12 @@ from apps.tenets.openslo.words import (
     KINDS,
     LONGEST_DESCRIPTION,
     LONGEST_NAME,
+    OTHERS,
     V1,
-    V2ALPHA,
 )
 
+#: More than anybody mends at once.
+MOST_PROBLEMS = 200
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
@@ -42,8 +44,17 @@ def check(text: str) -> Report:
     if not found:
         report.problems.append(Problem(1, "There is no document in this file."))
     _Checker(report, found).run()
-    report.problems.sort()
+    report.problems = _first(report.problems)
     return report
+
+
+def _first(problems: list[Problem]) -> list[Problem]:
+    """Return as many as anybody reads, by line; errors before notes where there are too many."""
+    if len(problems) > MOST_PROBLEMS:
+        last = max(one.line for one in problems)
+        more = Problem(last, f"And {len(problems) - MOST_PROBLEMS:,} more: mend these first.")
+        problems = [*sorted(problems, key=lambda one: not one.error)[:MOST_PROBLEMS], more]
+    return sorted(problems)
 
 
 class _Checker:
@@ -80,10 +91,11 @@ class _Checker:
             self.findings.text(document, "apiVersion"),
             self.findings.text(document, "kind"),
         )
-        if version not in {V1, V2ALPHA}:
+        if version != V1:
+            why = f": {OTHERS[version]}" if version in OTHERS else ""
             self.findings.error(
                 document.get("apiVersion") or document,
-                f"apiVersion {quoted(version)} is not read: write {V1} (or {V2ALPHA}).",
+                f"apiVersion {quoted(version)} is not read{why}. Write {V1}.",
             )
             return ""
         if kind not in KINDS:
@@ -92,7 +104,11 @@ class _Checker:
                 f"kind {quoted(kind)} is none of OpenSLO: {', '.join(KINDS)}.",
             )
             return ""
-        name = self._name(document)
+        metadata = document.get("metadata")
+        if metadata is None or metadata.kind != "map":
+            self.findings.error(metadata or document, "metadata with a name is missing.")
+            return ""
+        name = self._name(metadata)
         if name and (kind, name) in self.named:
             self.findings.error(document, f"{kind} {name} stands here twice.")
             return ""
@@ -109,11 +125,7 @@ class _Checker:
             self.findings.note(document, f"Kept beside the draft, not used: {kind} {name}.")
         return kind
 
-    def _name(self, document: At) -> str:
-        metadata = document.get("metadata")
-        if metadata is None or metadata.kind != "map":
-            self.findings.error(metadata or document, "metadata with a name is missing.")
-            return ""
+    def _name(self, metadata: At) -> str:
         name = self.findings.text(metadata, "name")
         if not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
             self.findings.error(
@@ -126,6 +138,9 @@ class _Checker:
             held = metadata.get(part)
             if held and held.kind != "map":
                 self.findings.error(held, f"metadata.{part} is a map.")
+            for word, one in held.entries.items() if held else ():
+                if one.kind == "map":
+                    self.findings.error(one, f"metadata.{part}: {quoted(word)} is text.")
         return name
 
     def _description(self, spec: At) -> None:
@@ -138,9 +153,7 @@ class _Checker:
     # SLOs
 
     def _slo(self, slo: At) -> None:
-        before = len([one for one in self.report.problems if one.error])
-        spec, metadata = slo.entries["spec"], slo.get("metadata")
-        assert metadata  # noqa: S101  (checked with its name)
+        spec, metadata = slo.entries["spec"], slo.entries["metadata"]
         ours = annotations_of(metadata)
         service = self.findings.text(spec, "service")
         if not service:
@@ -166,8 +179,13 @@ class _Checker:
             objective_of(self.findings, one, method, threshold=threshold)
             for one in objectives.items
         ]
-        if len([one for one in self.report.problems if one.error]) > before:
-            return
+        policies = spec.get("alertPolicies")
+        if policies and policies.kind != "list":
+            self.findings.error(policies, "alertPolicies is a list.")
+        elif policies:
+            self.findings.note(policies, "Kept beside the draft, not used: alertPolicies.")
+        if self.report.refused:
+            return  # what follows takes for granted that everything is in its place
         tenet = self._tenet(slo, service, ours)
         for position, (node, clause) in enumerate(zip(objectives.items, clauses, strict=True)):
             said = {**clause, **window, **clause_as_ours(self.findings, ours, clause, node)}
@@ -227,8 +245,7 @@ class _Checker:
         return (whole if alone or not own else f"{whole}: {own}")[:300]
 
     def _indicator(self, spec: At) -> At | None:
-        inline = spec.get("indicator") or spec.get("sli")
-        ref = spec.get("indicatorRef") or spec.get("sliRef")
+        inline, ref = spec.get("indicator"), spec.get("indicatorRef")
         if inline and ref:
             self.findings.error(ref, "Either indicator or indicatorRef, not both.")
         if inline is None and ref is not None:
@@ -244,7 +261,9 @@ class _Checker:
                 )
             if inline is None:
                 self.findings.error(
-                    ref, f"indicatorRef {quoted(str(ref.value))}: no such SLI in this file."
+                    ref,
+                    f"indicatorRef {quoted(str(ref.value or ''))}: no such SLI in this file. Put the SLI"
+                    " into the same file, with a line --- between.",
                 )
                 return None
         if inline is None:

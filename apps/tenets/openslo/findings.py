@@ -48,6 +48,7 @@ class Findings:
     """Takes down what is found while a file is walked."""
 
     report: Report
+    said: set[Problem] = field(default_factory=set)
 
     def text(self, at: At | None, name: str) -> str:
         """Return what stands under a key as text, "" where nothing does."""
@@ -57,19 +58,20 @@ class Findings:
         if held.kind in {"map", "list"}:
             self.error(held, f"{name} is text.")
             return ""
-        if held.kind == "flag":
-            return "true" if held.value else "false"
-        return str(held.value).strip()
+        return str(held.raw or held.value).strip()
 
     def error(self, at: At, text: str) -> None:
         """Say once what is wrong at a value."""
-        problem = Problem(at.line, text)
-        if problem not in self.report.problems:
-            self.report.problems.append(problem)
+        self._say(Problem(at.line, text))
 
     def note(self, at: At, text: str) -> None:
         """Say what is worth knowing at a value."""
-        self.report.problems.append(Problem(at.line, text, error=False))
+        self._say(Problem(at.line, text, error=False))
+
+    def _say(self, problem: Problem) -> None:
+        if problem not in self.said:
+            self.said.add(problem)
+            self.report.problems.append(problem)
 
 
 def quoted(text: str) -> str:

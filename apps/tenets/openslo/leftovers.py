@@ -7,8 +7,8 @@ from apps.tenets.openslo.reading import At
 from apps.tenets.openslo.words import PREFIX
 
 _SLO_SPEC = {
-    "description", "service", "indicator", "indicatorRef", "sli", "sliRef", "timeWindow",
-    "budgetingMethod", "objectives",
+    "description", "service", "indicator", "indicatorRef", "timeWindow", "budgetingMethod",
+    "objectives",
 }  # fmt: skip
 _OBJECTIVE = {
     "displayName", "op", "value", "target", "targetPercent", "timeSliceTarget", "timeSliceWindow",
@@ -20,7 +20,7 @@ def leftover(slo: At, objective: At, indicator: At | None, position: int) -> dic
     metadata, spec = slo.entries["metadata"], slo.entries["spec"]
     labels, annotations = metadata.get("labels"), metadata.get("annotations")
     found: dict[str, Any] = {
-        "name": metadata.entries["name"].value,
+        "name": metadata.entries["name"].raw or metadata.entries["name"].value,
         "indicator": _inline(indicator) if indicator else None,
         "metadata": _rest(metadata, {"name", "displayName", "labels", "annotations"}),
         "labels": _rest(labels, {"tenet", "customer-class", "dimension"}) if labels else {},

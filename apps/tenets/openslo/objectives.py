@@ -15,16 +15,31 @@ def check_metric(findings: Findings, indicator: At) -> None:
     if (ratio is None) == (threshold is None):
         findings.error(indicator, "An indicator has either a thresholdMetric or a ratioMetric.")
         return
-    if ratio is None:
+    if threshold is not None:
+        _check_source(findings, threshold, "thresholdMetric")
         return
-    if ratio.kind != "map":
-        findings.error(ratio, "ratioMetric is a map.")
+    if ratio is None or ratio.kind != "map":
+        findings.error(ratio or indicator, "ratioMetric is a map.")
         return
     has = {name for name in ("good", "bad", "total", "raw") if ratio.get(name)}
     if has not in ({"good", "total"}, {"bad", "total"}, {"raw"}):
         findings.error(ratio, "ratioMetric has good and total, or bad and total, or raw alone.")
     if has == {"raw"} and findings.text(ratio, "rawType") not in {"success", "failure"}:
-        findings.error(ratio, "With raw, rawType is success or failure.")
+        findings.error(ratio.get("rawType") or ratio, "With raw, rawType is success or failure.")
+    for name in sorted(has):
+        _check_source(findings, ratio.entries[name], name)
+
+
+def _check_source(findings: Findings, metric: At, name: str) -> None:
+    source = metric.get("metricSource")
+    if source is None or source.kind != "map":
+        findings.error(source or metric, f"{name} has a metricSource, which is a map.")
+        return
+    for text in ("type", "metricSourceRef"):
+        findings.text(source, text)
+    spec = source.get("spec")
+    if spec and spec.kind != "map":
+        findings.error(spec, "metricSource.spec is a map.")
 
 
 def objective_of(findings: Findings, node: At, method: str, *, threshold: bool) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class At:
     kind: str
     line: int
     value: Any = None
+    raw: str = ""  # of a number or a flag: as it is written
     entries: dict[str, "At"] = field(default_factory=dict)
     items: list["At"] = field(default_factory=list)
 
@@ -147,11 +148,16 @@ def _scalar(node: Any, line: int) -> At:
     match node.tag.removeprefix(_TAG):
         case "null":
             return At("none", line)
-        case "bool":
-            return At("flag", line, value=value.lower() in {"true", "yes", "on"})
+        case "bool" if value.lower() in {"true", "false"}:
+            # yes, no, on and off are words: so YAML 1.2 has it, and so do those who write them.
+            return At("flag", line, value=value.lower() == "true", raw=value)
         case "int" | "float" if len(value) <= LONGEST_NUMBER:
             number = _number(value)
-            return At("text", line, value=value) if number is None else At("number", line, number)
+            return (
+                At("text", line, value=value)
+                if number is None
+                else At("number", line, number, raw=value)
+            )
         case _:
             return At("text", line, value=value)
 

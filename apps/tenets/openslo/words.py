@@ -3,7 +3,12 @@
 from apps.tenets.models import Budgeting
 
 PREFIX = "crp.example/"
-V1, V2ALPHA = "openslo/v1", "openslo.com/v2alpha"
+V1 = "openslo/v1"
+#: Other versions of the specification, with the reason why they are not read.
+OTHERS = {
+    "openslo/v1alpha": "it has other words than v1 (timeWindows, ratioMetrics)",
+    "openslo.com/v2alpha": "its words are not settled",
+}
 KINDS = (
     "SLO", "SLI", "Service", "DataSource", "AlertPolicy", "AlertCondition", "AlertNotificationTarget",
 )  # fmt: skip
