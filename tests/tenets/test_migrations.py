@@ -4,7 +4,10 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
-OLD, NEW = [("tenets", "0003_budgets_have_a_target")], [("tenets", "0005_what_is_promised_stands")]
+from apps.tenets.content import sha256_of
+from apps.tenets.models import TenetVersion
+
+OLD, NEW = [("tenets", "0003_budgets_have_a_target")], [("tenets", "0006_seal_what_was_promised")]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -37,3 +40,7 @@ def test_what_was_promised_before_is_promised_after():
         ]
         with pytest.raises(IntegrityError, match="only a draft's"), transaction.atomic():
             cursor.execute("UPDATE tenets_clause SET max_count = 1")
+        version = TenetVersion.objects.get()
+        assert version.content_sha256 == sha256_of(version)
+        with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
+            cursor.execute("UPDATE tenets_tenetversion SET content_sha256 = ''")
