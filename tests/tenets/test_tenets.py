@@ -1,12 +1,15 @@
 # ruff: noqa: S608  (statements are put together of our own words)
 """Promises: writing, reviewing, activating, and that what was promised cannot be changed."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from decimal import Decimal
+from threading import Barrier
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
+from psycopg import errors
 
 from apps.accounts.models import AuditEvent, Role
 from apps.impact.models import ImpactSnapshot
@@ -236,6 +239,114 @@ def test_what_was_promised_cannot_be_changed_by_sql(tenet, alice, ada, state, sq
             transaction.atomic(),
         ):
             cursor.execute(sql, [state])
+
+
+ACTIVE = "(SELECT id FROM tenets_tenetversion WHERE state = 'active')"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        (
+            "INSERT INTO tenets_tenetversion SELECT * FROM tenets_tenetversion WHERE state = 'active'"
+            " ON CONFLICT (id) DO UPDATE SET promise = 'easier'"
+        ),
+        (
+            "MERGE INTO tenets_tenetversion t USING tenets_tenetversion s ON t.id = s.id"
+            " WHEN MATCHED THEN UPDATE SET promise = 'easier'"
+        ),
+        (
+            "MERGE INTO tenets_clause t USING tenets_clause s ON t.id = s.id"
+            " WHEN MATCHED THEN DELETE"
+        ),
+        "WITH gone AS (DELETE FROM tenets_clause RETURNING id) SELECT * FROM gone",
+        f"UPDATE tenets_clause c SET target = 0.1 FROM tenets_tenetversion v WHERE v.id = {ACTIVE}",
+        "DELETE FROM tenets_tenet",
+        "DELETE FROM catalog_service",
+        "DELETE FROM catalog_journey",
+        "DELETE FROM accounts_user WHERE name = 'Ada'",
+        "DELETE FROM customers_customer",
+        "UPDATE customers_customer SET id = id + 1000",
+        "UPDATE tenets_tenet SET id = id + 1000",
+        "UPDATE tenets_tenetversion SET state = 'draft'",
+        "UPDATE tenets_tenetversion SET state = 'superseded', valid_to = now(), promise = 'x'",
+        "DO $$ BEGIN UPDATE tenets_tenetversion SET number = 5; END $$",
+    ],
+)
+def test_what_is_promised_stands_against_every_statement(tenet, alice, ada, sql):
+    journey = make_journey(tenet.service, "Purchase", make_operation(tenet.service))
+    version = activated(
+        tenet,
+        alice,
+        ada,
+        audience="named",
+        customers=[make_customer()],
+        clauses=[budget(journey=journey)],
+    )
+    before = sha256_of(version)
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        with pytest.raises(IntegrityError), transaction.atomic():
+            cursor.execute(sql)
+    assert sha256_of(queries.versions_of(tenet).get()) == before == version.content_sha256
+
+
+def test_copying_into_what_is_promised_is_refused(tenet, alice, ada):
+    version = activated(tenet, alice, ada)
+    columns = f"version_id, {COLUMNS}, window_unit, window_zone, window_start, op, unit"
+    with (
+        connection.cursor() as cursor,
+        pytest.raises(errors.IntegrityError, match="only a draft's"),
+        transaction.atomic(),
+        cursor.copy(f"COPY tenets_clause ({columns}, tolerance, consequence) FROM STDIN") as copy,
+    ):
+        copy.write_row(
+            [version.pk, 9, "invariant", "loss", "t", 0, 1, 1, "occurrences", "d", *[""] * 6]
+        )
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("alike", [True, False])
+def test_of_two_who_approve_at_once_one_is_last(alike):
+    alice, ada = make_user(), make_user("Ada")
+    tenet = actions.create_tenet(
+        slug="orders", name="Orders", service=make_service(), kind="business", user=alice, now=NOW
+    )
+    first = activated(tenet, alice, ada)
+    new = [drafted(tenet, alice)]
+    actions.submit_version(version=new[0], user=alice, now=NOW)
+    if not alike:  # two in review: no action makes them, and still nothing may go wrong
+        new.append(
+            TenetVersion.objects.create(tenet=tenet, number=3, promise="Third.", author=alice)
+        )
+        actions.submit_version(version=written_clause(new[1]), user=alice, now=NOW)
+    together = Barrier(2)
+
+    def approve(version):
+        try:
+            together.wait(10)
+            actions.activate(version=version, approver=ada, now=LATER)
+        except actions.UnableToActivate:
+            return "refused"
+        else:
+            return "active"
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        answers = sorted(threads.map(approve, [new[0], new[-1]]))
+    assert answers == (["active", "refused"] if alike else ["active", "active"])
+    first.refresh_from_db()
+    assert (first.state, first.valid_to) == (VersionState.SUPERSEDED, LATER)
+    [last] = TenetVersion.objects.active()
+    assert (last.valid_from, last.valid_to) == (LATER, None)
+    counted = TenetVersion.objects.filter(valid_from__lte=LATER).exclude(valid_to__lte=LATER)
+    assert list(counted) == [last]
+
+
+def written_clause(version):
+    Clause.objects.create(version=version, position=1, dimension="error", text="t", target="0.5")
+    return version
 
 
 def test_a_draft_can_still_be_changed_by_sql(tenet, alice):
