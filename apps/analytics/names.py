@@ -61,6 +61,8 @@ class Catalogue:
     services: Mapping[int, str] = field(default_factory=dict)
     operations: Mapping[int, OperationName] = field(default_factory=dict)
     journeys: Sequence[JourneyName] = ()
+    merged: Mapping[int, int] = field(default_factory=dict)
+    """Operations that are another one by now: events that carry the first count as the second's."""
 
     def customer(self, customer_id: int) -> CustomerName:
         """The customer of an event; 0 belongs to nobody we can name."""

@@ -1,6 +1,6 @@
 """DuckDB in memory, and SQL text that can only be filled with whole numbers and our own fragments."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -73,9 +73,13 @@ def connect(
     return duckdb.connect(":memory:", config=config)
 
 
-def events_from(files: Sequence[str], *, located: bool = False) -> Fragment:
+def events_from(
+    files: Sequence[str], *, located: bool = False, merged: Mapping[int, int] | None = None
+) -> Fragment:
     """A SELECT of all events in exactly these files; no file at all is an empty relation.
 
+    An operation that is a key of `merged` is read as the one it was merged into. Its path told what was
+    asked for, so it becomes part of the target: two products are no retries of each other.
     `located` adds `loc`, a number that names the row by its place (file and row in the file), for
     as long as the same files are listed in the same order.
     """
@@ -84,10 +88,20 @@ def events_from(files: Sequence[str], *, located: bool = False) -> Fragment:
         return Fragment(f"SELECT {empty}{', NULL::BIGINT AS loc' if located else ''} WHERE false")
     listed = ", ".join(literal(name) for name in dict.fromkeys(files))
     loc = ", file_index::BIGINT * 1099511627776 + file_row_number AS loc" if located else ""
+    read = f"SELECT {COLUMNS}{loc} FROM read_parquet([{listed}], hive_partitioning = false)"  # noqa: S608
+    if not merged:
+        return Fragment(read)
+    table = rows_of(sorted(merged.items()), "(once, operation_now)")
     return Fragment(
-        f"SELECT {COLUMNS}{loc} FROM read_parquet([{listed}], hive_partitioning = false)"  # noqa: S608
+        "SELECT * EXCLUDE (once, operation_now)"  # noqa: S608
+        " REPLACE (coalesce(operation_now, operation)::INTEGER AS operation,"
+        " CASE WHEN once IS NULL THEN target"
+        f" ELSE xor(coalesce(target, 0), once::BIGINT * {_SPREAD}) END AS target)"
+        f" FROM ({read}) LEFT JOIN (SELECT * FROM {table}) ON operation = once"
     )
 
+
+_SPREAD = 0x9E3779B1  # an odd number of 32 bits: times an id it fits a BIGINT, and ids differ in many bits
 
 _DUCK = {"int64": "BIGINT", "int32": "INTEGER", "int16": "SMALLINT", "int8": "TINYINT"}
 

@@ -69,7 +69,9 @@ def confirm_operations(
 ) -> int:
     """Take what traffic proposed into the catalog: these, or all; and the service with them."""
     _permit(user)
-    waiting = service.operations.select_for_update().filter(proposed=True)
+    waiting = service.operations.select_for_update().filter(
+        proposed=True, merged_into=None, ignored=False
+    )
     if operations is not None:
         waiting = waiting.filter(pk__in=list(operations))
     names = sorted(waiting.values_list("name", flat=True))

@@ -89,7 +89,7 @@ class JourneyForm(forms.Form):
 
     def __init__(self, *args: Any, service: Service, steps: list[int], **options: Any) -> None:
         super().__init__(*args, **options)
-        choices = service.operations.order_by("name", "pk")
+        choices = service.operations.filter(merged_into=None).order_by("name", "pk")
         for place in range(min(max(len(steps) + 2, 4), MOST_STEPS)):
             self.fields[f"step_{place}"] = _OperationField(
                 choices,

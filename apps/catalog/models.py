@@ -27,7 +27,10 @@ class Operation(models.Model):
     proposed = models.BooleanField(default=True)
     # Seen, and not worth a place in lists: its requests still count.
     ignored = models.BooleanField(default=False)
-    # Another name or pattern of that operation: requests that come in from then on are that one's.
+    # A person said that every path of `pattern` is this operation, also those never seen before.
+    route = models.BooleanField(default=False)
+    # Another name or path of that operation: its requests are that one's, when they come in and when
+    # they are read (queries.merged).
     merged_into = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.CASCADE, related_name="aliases"
     )
@@ -46,6 +49,22 @@ class Operation(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class RefusedPattern(models.Model):
+    """A route pattern that a person does not want suggested again."""
+
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="refused_patterns")
+    method = models.CharField(max_length=20, blank=True)
+    pattern = models.CharField(max_length=500)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("service", "method", "pattern", name="pattern_refused_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.pattern}".strip()
 
 
 class Journey(models.Model):

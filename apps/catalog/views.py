@@ -99,7 +99,7 @@ def _service_page(
         "page": page,
         "operations": [{"row": one, "requests": counts.get(one.pk)} for one in page.object_list],
         "days": SEEN_DAYS,
-        "waiting": row.operations.filter(proposed=True).count(),
+        "waiting": queries.operations(row).filter(proposed=True).count(),
         "journeys": queries.journeys(row),
         "candidates": queries.without_journey(row)[: actions.MOST_PROPOSED] if may_edit else [],
         "dependencies": queries.dependencies(row),

@@ -7,6 +7,7 @@ from typing import Any
 
 from apps.analytics.impact import ImpactResult
 from apps.analytics.names import Catalogue, CustomerName, JourneyName, OperationName, Week
+from apps.catalog import queries as catalog
 from apps.catalog.models import Journey, Operation, Service
 from apps.customers.models import Customer
 from apps.telemetry import queries as telemetry
@@ -46,13 +47,16 @@ def catalogue(service: Service | None = None) -> Catalogue:
             for journey in journeys
             if (steps := list(journey.steps.all()))
         ],
+        merged=catalog.merged(),
     )
 
 
 def slow_after() -> dict[int, int]:
     """Return the milliseconds after which an answer of an operation counts as slow, where one is promised."""
     return dict(
-        Operation.objects.exclude(slow_after_ms=None).values_list("pk", "slow_after_ms")  # type: ignore[arg-type]
+        Operation.objects.filter(merged_into=None)
+        .exclude(slow_after_ms=None)
+        .values_list("pk", "slow_after_ms")  # type: ignore[arg-type]
     )
 
 

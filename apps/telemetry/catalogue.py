@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils.text import slugify
 
 from apps.catalog.models import Operation, Service
+from apps.catalog.patterns import Routes
 from apps.customers.models import Customer, IdentificationRule
 from apps.telemetry.resolve import Identities, IdentityRule, Wanted
 
@@ -22,32 +23,53 @@ MOST_SERVICES = 200
 
 DEFAULT_SERVICE = "web"
 _PARAMETER = re.compile(r"\{[^{}/]*\}")
+_METHOD_AND_PATH = re.compile(r"([A-Z]{3,10}) (/\S*)")
 
 
 @dataclass
 class _Known:
-    """The operations of one service."""
+    """The operations of one service; what was merged goes by the number of what it was merged into."""
 
     by_name: dict[str, int] = field(default_factory=dict)
     by_pattern: dict[tuple[str, str], int] = field(default_factory=dict)
+    routes: Routes = field(default_factory=Routes)
+    merged: set[str] = field(default_factory=set)  # names
+    named: int = 0
     from_paths: int = 0
 
     def add(self, operation: Operation) -> None:
-        self.by_name[operation.name] = operation.pk
+        number = operation.merged_into_id or operation.pk
+        self.by_name[operation.name] = number
+        if operation.merged_into_id is not None:
+            self.merged.add(operation.name)
+        # What a person merged or set aside leaves room for what comes.
+        counts = operation.merged_into_id is None
+        self.named += counts
         if operation.pattern:
             pattern = _PARAMETER.sub("{id}", operation.pattern)
-            self.by_pattern.setdefault((operation.method, pattern), operation.pk)
-            self.from_paths += operation.proposed
+            self.by_pattern.setdefault((operation.method, pattern), number)
+            self.from_paths += counts and operation.proposed and not operation.ignored
+        if operation.route:
+            self.routes.add(operation.method, operation.pattern, operation.pk)
 
     def find(self, wanted: Wanted) -> int | None:
+        """Return the operation of this name or path, else the one whose route pattern takes the path in."""
         if wanted.declared:
-            return self.by_name.get(wanted.name)
+            known = self.by_name.get(wanted.name)
+            # A sender's own name may have a path in it; a rules file means what it says.
+            if known is None and self.routes and not wanted.pattern:
+                match = _METHOD_AND_PATH.fullmatch(wanted.name)
+                known = self.routes.find(match[1], match[2]) if match else None
+            return known
         by_pattern = self.by_pattern
-        return (
+        known = (
             by_pattern.get((wanted.method, wanted.pattern))
             or by_pattern.get(("", wanted.pattern))
             or self.by_name.get(wanted.name)
         )
+        if known is None and self.routes:
+            known = self.routes.find(wanted.method, wanted.pattern)
+        return known
 
 
 class Catalogue:
@@ -87,6 +109,18 @@ class Catalogue:
             wanted = self._propose(service, known, wanted)
         return [self._number(known, one) for one in wanted]
 
+    def routed(self, service: int, wanted: Wanted) -> bool:
+        """Whether a path goes by the number of an operation that takes in many."""
+        known = self._known[service]
+        if not (known.routes or known.merged):
+            return False
+        return wanted.name in known.merged or (
+            wanted.name not in known.by_name
+            and (wanted.method, wanted.pattern) not in known.by_pattern
+            and ("", wanted.pattern) not in known.by_pattern
+            and known.find(wanted) is not None
+        )
+
     def _number(self, known: _Known, wanted: Wanted) -> int:
         number = known.find(wanted)
         if number is None:
@@ -108,7 +142,7 @@ class Catalogue:
         for one in wanted:
             if known.find(one) is None and one.name not in new:
                 from_paths += not one.declared
-                room = len(known.by_name) + len(new) < MOST_NAMED
+                room = known.named + len(new) < MOST_NAMED
                 if not room or (not one.declared and from_paths > MOST_FROM_PATHS):
                     one = Wanted(f"{one.method} (other)".strip(), declared=True)  # noqa: PLW2901
                 if known.find(one) is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db.models import F, Max, Min, Sum, Value
+from django.db.models.functions import Coalesce
 
 from apps.catalog.models import Operation, Service
 from apps.customers.models import IdentificationRule
@@ -81,28 +82,27 @@ class SeenOperation:
 def seen_operations(since: datetime) -> list[SeenOperation]:
     """Return the operations of customers' requests since the day of `since`, the most frequent first.
 
+    Requests of an operation that was merged count for the one it was merged into.
     Two queries however many there are. Each operation comes with its service. Counts are of whole
     UTC days and go back `jobs.KEPT_DAYS` days.
     """
     rows = (
         OperationCount.objects.filter(day__gte=int(since.timestamp()) // 86_400)
-        .values("operation")
+        .values(now=Coalesce("operation__merged_into", "operation"))
         .annotate(n=Sum("requests"), bad=Sum("failed"), latest=Max("latest_ms"))
-        .order_by("-n", "operation")
+        .order_by("-n", "now")
     )
     found = list(rows)
-    operations = Operation.objects.select_related("service").in_bulk(
-        [row["operation"] for row in found]
-    )
+    operations = Operation.objects.select_related("service").in_bulk([row["now"] for row in found])
     return [
         SeenOperation(
-            operation=operations[row["operation"]],
+            operation=operations[row["now"]],
             requests=row["n"],
             failed=row["bad"],
             latest_at=datetime.fromtimestamp(row["latest"] / 1000, UTC),
         )
         for row in found
-        if row["operation"] in operations
+        if row["now"] in operations
     ]
 
 

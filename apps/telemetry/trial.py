@@ -95,6 +95,9 @@ class _Counting:
     def operations(self, service: int, wanted: Sequence[Wanted]) -> list[int]:  # noqa: ARG002  (a Registry's)
         return [1] * len(wanted)
 
+    def routed(self, service: int, wanted: Wanted) -> bool:  # noqa: ARG002  (a Registry's)
+        return False
+
 
 def attempt(data: bytes, *, now: datetime) -> Trial:
     """Say of each request whose it would be. Raise UnableToTry."""

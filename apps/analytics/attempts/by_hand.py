@@ -53,7 +53,7 @@ def attempt_sql(frame: Frame) -> str:
                count(*) AS attempts, count(DISTINCT actor) AS actors
         FROM later WHERE start_ts >= $start AND start_ts < $end GROUP BY ALL
         """,
-        events=events_from(frame.files),
+        events=events_from(frame.files, merged=frame.merged),
         within=frame.within,
         day=KEY_DAY_MS,
         w_ms=DEFAULT_WINDOW_S * 1000,

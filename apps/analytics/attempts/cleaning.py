@@ -30,7 +30,7 @@ def clean(run: Runner, frame: Frame) -> Cleaned:
     (duplicates taken out), `touched` (per customer, operation, actor: counts in the window) and
     `clean` (customers' events, actors behind a proxy unknown).
     """
-    run.view("events", events_from(frame.files, located=True))
+    run.view("events", events_from(frame.files, located=True, merged=frame.merged))
     read = fill("SELECT * FROM events WHERE $within", within=frame.within)
     # what fits well into memory is decoded and cleaned once; more is read anew by each pass
     run.table("raw_head", fill("$read LIMIT $most", read=Fragment(read), most=IN_MEMORY_ROWS + 1))

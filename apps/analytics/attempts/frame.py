@@ -29,6 +29,7 @@ class Frame:
     windows: Mapping[tuple[str, int], float] = field(default_factory=dict)
     kinds: Mapping[int, str] = field(default_factory=dict)
     latency_tenets_ms: Mapping[int, int] = field(default_factory=dict)
+    merged: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def seen_until_ms(self) -> int:

@@ -97,6 +97,7 @@ def compute(
         windows=dict(windows or {}),
         kinds={c.id: c.kind for c in names.customers.values()},
         latency_tenets_ms=dict(latency_tenets_ms or {}),
+        merged=dict(names.merged),
     )
     run = Runner(con, steps=STEPS, progress=progress, cancelled=cancelled)
     try:

@@ -36,7 +36,7 @@ def open_history(
 ) -> None:
     """Make `history`: the cleaned events of the earlier weeks and of the window's own reading."""
     files = [*frame.files, *(name for week in weeks for name in week.files)]
-    run.view("history_events", events_from(files, located=True))
+    run.view("history_events", events_from(files, located=True, merged=frame.merged))
     within = Fragment("true" if frame.service is None else f"service = {int(frame.service)}")
     first = frame.start_ms - WEEK_MS * (max(w.back for w in weeks) + 2)
     run.view(

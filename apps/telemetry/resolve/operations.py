@@ -18,6 +18,10 @@ class Registry(Protocol):
         """Return the numbers of operations, which may be new to us."""
         ...
 
+    def routed(self, service: int, wanted: "Wanted") -> bool:
+        """Whether an operation that has a number goes by another's, which takes in many paths."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:

@@ -44,6 +44,7 @@ class Resolver:
         self.by_shape = not any(has_number(path) for path in named)
         self._requests: dict[str, tuple[Request, int]] = {}
         self._operations: dict[tuple[int, str, str], int] = {}
+        self._routed: set[tuple[int, str, str]] = set()
         self._services: dict[str, int] = {}
 
     def resolve(self, columns: Columns) -> tuple[pa.Table, Tally]:
@@ -145,11 +146,19 @@ class Resolver:
         for service, group in missing.items():
             numbers = self._registry.operations(service, list(group.values()))
             self._operations.update(zip(group, numbers, strict=True))
+            self._routed.update(
+                key for key, one in group.items() if self._registry.routed(service, one)
+            )
 
     def operation(self, key: tuple[int, str, str]) -> int:
         return self._operations[key]
+
+    def routed(self, key: tuple[int, str, str]) -> bool:
+        """Whether the operation takes in many paths, so that the path says what was asked for."""
+        return key in self._routed
 
     def start(self) -> None:
         """Forget operations when there are very many, before a block needs them."""
         if len(self._operations) > REMEMBERED:
             self._operations.clear()
+            self._routed.clear()

@@ -129,6 +129,7 @@ class Rows:
             keys.append(key)
         self._r.operations(wanted)
         numbers = np.array([self._r.operation(key) for key in keys] or [0], dtype=np.int64)
+        self._routed = np.array([self._r.routed(key) for key in keys] or [False])[codes]
         return numbers[codes], rule
 
     def _wanted(self, place: int, names: list[str]) -> Wanted:
@@ -332,7 +333,10 @@ class Rows:
         return plain_words([hashed(k, n) for k, n in zip(keys, numbers, strict=True)])
 
     def targets(self) -> tuple[Hashes, NDArray[np.bool_]]:
-        """Return a hash of the concrete ids in the path, and where there are none."""
+        """Return a hash of the concrete ids in the path, and where there are none.
+
+        Of a path that a route pattern took in, the whole path is the id.
+        """
         order = np.argsort(self._shape_of, kind="stable")
         starts = np.searchsorted(self._shape_of[order], np.arange(len(self._asked) + 1))
         ids: list[pa.Array] = []
@@ -344,7 +348,15 @@ class Rows:
         none = np.ones(len(order) + 1, dtype=bool)
         hashes[order] = self._hash.quick("target", joined)
         none[order] = pc.equal(joined, "").to_numpy(zero_copy_only=False)
-        return hashes[self._line_codes], none[self._line_codes]
+        found, missing = hashes[self._line_codes], none[self._line_codes]
+        if self._routed.any():
+            here = np.flatnonzero(self._routed & (self._line_codes >= 0))
+            used, codes = np.unique(self._line_codes[here], return_inverse=True)
+            whole = pc.replace_substring_regex(
+                self._lines.take(pa.array(used)), " HTTP/[0-9.]+$", ""
+            )
+            found[here], missing[here] = self._hash.quick("target", whole)[codes], False
+        return found, missing
 
     def reporter(self) -> pa.Array:
         column = self.distinct("reporter") or self.distinct("host")

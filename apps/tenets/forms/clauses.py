@@ -146,7 +146,7 @@ class ClauseForm(forms.Form):
         super().__init__(*args, **options)
         for name, found in (
             ("journey", Journey.objects.filter(service=service).order_by("name", "pk")),
-            ("operation", Operation.objects.filter(service=service)),
+            ("operation", Operation.objects.filter(service=service, merged_into=None)),
         ):
             field = self.fields[name]
             assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  (for the type)
