@@ -1,137 +1,33 @@
-"""A large base to try the console with: customers, contacts, services and incidents, written in bulk."""
+"""Incidents, what is said of them, their impact, gaps, and the messages to those who were hit."""
 
-import secrets
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import islice
 
-from django.db import connection, transaction
-
-from apps.accounts.models import Role, User
-from apps.catalog.models import Operation, Service
-from apps.customers.models import Attribute, Contact, Customer, IdentificationRule, Kind, Purpose
-from apps.impact.models import CustomerImpact, ImpactRun, ImpactSnapshot, RunState
-from apps.incidents.models import Incident, IncidentRun, State, TimelineEvent, Update
-from apps.outreach.models import Outreach
+from apps.accounts.models import User
+from apps.catalog.models import Service
+from apps.customers.models import Contact, Customer, Kind
+from apps.impact.models import CustomerImpact, Gap, ImpactRun, ImpactSnapshot, RunState
+from apps.incidents.models import (
+    Incident,
+    IncidentRun,
+    Severity,
+    State,
+    TimelineEvent,
+    Update,
+)
+from apps.outreach.crowd.accounts import BATCH
+from apps.outreach.models import Delivery, DeliveryState, Outreach
 from apps.outreach.models import State as OutreachState
-from apps.tenets.models import Tenet, TenetVersion
 
-CONTACTS = 5  # of each customer
-HIT = 20  # customers of each incident
+HIT = 20  # customers of each incident but the newest, which hit all
 OPEN_ONE_IN = 100  # incidents
-OPERATIONS = 4  # of each service
-KINDS = (Kind.BUSINESS, Kind.BUSINESS, Kind.BUSINESS, Kind.INTERNAL, Kind.CONSUMERS)
-BATCH = 5_000
+GAPS = 100
 
 
-@dataclass(frozen=True)
-class Crowd:
-    """Who reads, and one of everything to open."""
-
-    lead: User
-    manager: User
-    customer: Customer
-    incident: Incident
-    outreach: Outreach
-    tenet: Tenet
-    service: Service
-
-
-@transaction.atomic
-def gather(*, customers: int, services: int, incidents: int, now: datetime) -> Crowd:
-    """Write them; the open incidents are the newest, each hit the next twenty customers."""
-    mark = secrets.token_hex(3)
-    lead, manager = (
-        User.objects.create_user(
-            email=f"{role}-{mark}@example.com", name=f"{name} {mark}", role=role
-        )
-        for role, name in ((Role.ADMIN, "Ada Crowd"), (Role.ACCOUNT_MANAGER, "Amy Crowd"))
-    )
-    accounts = _customers(mark, customers, manager)
-    shop = _services(mark, services)
-    tenet = _tenets(mark, shop, lead, now)
-    handled = _incidents(incidents, accounts, shop, lead, now)
-    told = _outreach(handled, accounts, manager, now)
-    return Crowd(lead, manager, accounts[0], handled[0], told[0], tenet, shop[0])
-
-
-def settle() -> None:
-    """Let the planner know what was written."""
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
-
-
-def _customers(mark: str, count: int, manager: User) -> list[Customer]:
-    accounts = Customer.objects.bulk_create(
-        [
-            Customer(
-                name=f"{_WORDS[n % len(_WORDS)]} {n} {mark}",
-                slug=f"customer-{n}-{mark}",
-                external_id=f"crm-{n}-{mark}",
-                kind=KINDS[n % len(KINDS)],
-                account_manager=manager if n % 10 == 0 else None,
-                notes="They batch and reconcile at night.",
-            )
-            for n in range(count)
-        ],
-        batch_size=BATCH,
-    )
-    Contact.objects.bulk_create(
-        [
-            Contact(
-                customer=account,
-                name=f"Kim {k} of {account.name}",
-                email=f"kim{k}@{account.slug}.example",
-                purpose=list(Purpose)[k % len(Purpose)],
-                do_not_contact=k == CONTACTS - 1,
-            )
-            for account in accounts
-            for k in range(CONTACTS)
-        ],
-        batch_size=BATCH,
-    )
-    IdentificationRule.objects.bulk_create(
-        [
-            IdentificationRule(customer=one, attribute=Attribute.CUSTOMER, value=one.slug)
-            for one in accounts
-        ],
-        batch_size=BATCH,
-    )
-    return accounts
-
-
-def _services(mark: str, count: int) -> list[Service]:
-    shop = Service.objects.bulk_create(
-        [Service(slug=f"service-{n}-{mark}", name=f"Service {n} {mark}") for n in range(count)],
-        batch_size=BATCH,
-    )
-    Operation.objects.bulk_create(
-        [
-            Operation(service=one, name=f"Operation {k}", proposed=k == 0)
-            for one in shop
-            for k in range(OPERATIONS)
-        ],
-        batch_size=BATCH,
-    )
-    return shop
-
-
-def _tenets(mark: str, shop: list[Service], author: User, now: datetime) -> Tenet:
-    made = Tenet.objects.bulk_create(
-        [
-            Tenet(slug=f"tenet-{n}-{mark}", name=f"Tenet {n}", service=one, kind=KINDS[n % 5])
-            for n, one in enumerate(islice(shop, 100))
-        ]
-    )
-    TenetVersion.objects.bulk_create(
-        [TenetVersion(tenet=one, number=1, promise="It works.", author=author) for one in made]
-    )
-    return made[0]
-
-
-def _incidents(
-    count: int, accounts: list[Customer], shop: list[Service], lead: User, now: datetime
+def incidents(
+    count: int, accounts: Sequence[Customer], shop: Sequence[Service], lead: User, now: datetime
 ) -> list[Incident]:
+    """Make incidents with updates, a timeline, severities and a snapshot; the newest comes first."""
     began = [now - timedelta(hours=1 + 8 * n) for n in range(count)]
     handled = Incident.objects.bulk_create(
         [
@@ -155,6 +51,9 @@ def _incidents(
             for n, one in enumerate(handled)
         ]
     )
+    Severity.objects.bulk_create(
+        [Severity(incident=one, kind=Kind.BUSINESS, level=2, reason="12 of 120") for one in handled]
+    )
     _words(handled, lead)
     _impact(handled, accounts)
     return handled
@@ -177,6 +76,13 @@ def _words(handled: list[Incident], lead: User) -> None:
         ],
         batch_size=BATCH,
     )
+    Update.objects.create(
+        incident=handled[0],
+        state=State.IDENTIFIED,
+        text="A draft.",
+        author=lead,
+        created_at=handled[0].started_at,
+    )
     TimelineEvent.objects.bulk_create(
         [
             TimelineEvent(
@@ -193,7 +99,7 @@ def _words(handled: list[Incident], lead: User) -> None:
     )
 
 
-def _impact(handled: list[Incident], accounts: list[Customer]) -> None:
+def _impact(handled: list[Incident], accounts: Sequence[Customer]) -> None:
     runs = ImpactRun.objects.bulk_create(
         [
             ImpactRun(
@@ -246,7 +152,9 @@ def _impact(handled: list[Incident], accounts: list[Customer]) -> None:
     )
 
 
-def _those_hit(number: int, accounts: list[Customer]) -> list[Customer]:
+def _those_hit(number: int, accounts: Sequence[Customer]) -> list[Customer]:
+    if number == 0:
+        return list(accounts)
     return [accounts[(number * HIT + k) % len(accounts)] for k in range(min(HIT, len(accounts)))]
 
 
@@ -272,7 +180,7 @@ def _entry(account: Customer) -> dict[str, object]:
     }
 
 
-def _result(incident: Incident, hit: list[Customer]) -> dict[str, object]:
+def _result(incident: Incident, hit: Sequence[Customer]) -> dict[str, object]:
     end = incident.started_at + timedelta(minutes=26)
     return {
         "window": {"from": incident.started_at.isoformat(), "to": end.isoformat()},
@@ -285,10 +193,11 @@ def _result(incident: Incident, hit: list[Customer]) -> dict[str, object]:
     }
 
 
-def _outreach(
-    handled: list[Incident], accounts: list[Customer], author: User, now: datetime
+def outreach(
+    handled: Sequence[Incident], accounts: Sequence[Customer], author: User, now: datetime
 ) -> list[Outreach]:
-    return Outreach.objects.bulk_create(
+    """Make two messages about each incident, and two hundred about the newest; most were sent."""
+    made = Outreach.objects.bulk_create(
         [
             Outreach(
                 incident=one,
@@ -302,10 +211,56 @@ def _outreach(
                 changed_at=now,
             )
             for number, one in enumerate(handled)
-            for account in _those_hit(number, accounts)[:2]
+            for account in _those_hit(number, accounts)[: 2 if number else 200]
+        ],
+        batch_size=BATCH,
+    )
+    _recipients(made)
+    return made
+
+
+def _recipients(made: Sequence[Outreach]) -> None:
+    """Address each message to a contact, and note the mail of those that were sent."""
+    first: dict[int, Contact] = {}
+    for contact in Contact.objects.filter(
+        customer__in={one.customer_id for one in made}, do_not_contact=False
+    ).order_by("pk"):
+        first.setdefault(contact.customer_id, contact)
+    through = Outreach.recipients.through
+    through.objects.bulk_create(
+        [through(outreach_id=one.pk, contact_id=first[one.customer_id].pk) for one in made]
+    )
+    Delivery.objects.bulk_create(
+        [
+            Delivery(
+                outreach=one,
+                contact=(to := first[one.customer_id]),
+                email=to.email,
+                name=to.name,
+                state=DeliveryState.DELIVERED,
+                message_id=f"<crowd-{one.pk}@example.com>",
+                content_hash="0" * 64,
+                send_after=one.created_at,
+                expires_at=one.created_at + timedelta(days=1),
+                accepted_at=one.created_at,
+                created_at=one.created_at,
+            )
+            for one in made
+            if one.state == OutreachState.CLOSED
         ],
         batch_size=BATCH,
     )
 
 
-_WORDS = ("Acme", "Harbour", "Northwind", "Globex", "Initech", "Umbrella", "Lagoon", "Meridian")
+def gaps(handled: Sequence[Incident], shop: Sequence[Service], now: datetime) -> Gap:
+    """Open a gap for each of the first services, met by the newest snapshot."""
+    snapshot = ImpactSnapshot.objects.filter(run__incident_run__incident=handled[0]).latest()
+    return Gap.objects.bulk_create(
+        [
+            Gap(
+                code="no_actor", question="How many people were hit?", why="The log names nobody.",
+                service=one, first_snapshot=snapshot, latest_snapshot=snapshot, opened_at=now,
+            )
+            for one in shop[:GAPS]
+        ]
+    )[0]  # fmt: skip
