@@ -111,6 +111,8 @@ TEMPLATES = [
     },
 ]
 
+FORM_RENDERER = "apps.core.rendering.FormRenderer"
+
 # PostgreSQL. manage.py sets DATABASE_URL to the embedded server's when it is unset.
 DATABASES = {"default": env.database(env.text("DATABASE_URL"))}
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True

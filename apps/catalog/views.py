@@ -1,6 +1,6 @@
 """Pages of what we run: services, what can be asked of them, journeys, and what they stand on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,8 +20,8 @@ from apps.catalog.models import Dependency, Journey, Operation, Service
 from apps.core.http import SeeOther, form_page, number
 
 SEEN_DAYS = 28
-#: Requests of each operation since a moment; catalog cannot read traffic, so portal.urls passes it in.
-Traffic = Callable[[datetime], dict[int, int]]
+#: Requests of each of some operations since a moment; catalog cannot read traffic, so portal.urls passes it in.
+Traffic = Callable[[Sequence[int], datetime], dict[int, int]]
 
 
 @allowed("console")
@@ -91,8 +91,9 @@ def _service_page(
     traffic: Traffic | None,
     dependency: DependencyForm | None = None,
 ) -> HttpResponse:
-    counts = traffic(timezone.now() - timedelta(days=SEEN_DAYS)) if traffic else {}
     page = Paginator(queries.operations(row), 50).get_page(request.GET.get("page"))
+    shown, since = [one.pk for one in page.object_list], timezone.now() - timedelta(days=SEEN_DAYS)
+    counts = traffic(shown, since) if traffic else {}
     may_edit = request.user.can(actions.EDIT)
     context = {
         "service": row,

@@ -101,11 +101,12 @@ def impact_of(snapshots: QuerySet[Any], *, names_all: bool) -> Impact | None:
     """
     row: Any = snapshots.values(
         "pk", "as_of", "watermark", "provisional", "run__window_from", "run__window_to",
-        **{f"part_{name}": F(f"result__{name}") for name in _PARTS},
+        # Whole: the database unpacks a large result anew for each part that it is asked for.
+        "result",
     ).first()  # fmt: skip
     if row is None:
         return None
-    result = {name: row[f"part_{name}"] for name in _PARTS}
+    result = {name: row["result"].get(name) for name in _PARTS}
     journeys = [_journey(one) for one in result["journeys"] or []]
     struck = sorted((one for one in journeys if one.harm), key=lambda one: -one.harm)
     return Impact(

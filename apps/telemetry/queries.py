@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from django.conf import settings
-from django.db.models import F, Max, Min, Sum, Value
+from django.db.models import F, Max, Min, Q, QuerySet, Sum, Value
 from django.db.models.functions import Coalesce
 
 from apps.catalog.models import Operation, Service
@@ -14,7 +14,7 @@ from apps.customers.models import IdentificationRule
 from apps.telemetry.catalogue import RULE_ORDER
 from apps.telemetry.counts import sketch_of
 from apps.telemetry.models import Batch, HourCount, OperationCount, Segment, UnnamedGroups
-from apps.telemetry.resolve.checks import Ranked
+from apps.telemetry.resolve.checks import Ranked, covering, shadows
 from apps.telemetry.resolve.sketch import Sketch
 from apps.telemetry.resolve.unnamed import AGENT, Group
 
@@ -106,6 +106,27 @@ def seen_operations(since: datetime) -> list[SeenOperation]:
     ]
 
 
+def requests_of(operations: Iterable[int], since: datetime) -> dict[int, int]:
+    """Return customers' requests of these operations (by primary key) since the day of `since`.
+
+    Requests of an operation that was merged count for the one it was merged into.
+    """
+    asked = list(operations)
+    into = {
+        pk: merged or pk
+        for pk, merged in Operation.objects.filter(
+            Q(pk__in=asked) | Q(merged_into__in=asked)
+        ).values_list("pk", "merged_into")
+    }
+    rows = OperationCount.objects.filter(
+        day__gte=int(since.timestamp()) // 86_400, operation__in=list(into)
+    )
+    found: dict[int, int] = {}
+    for pk, requests in rows.values_list("operation").annotate(Sum("requests")):
+        found[into[pk]] = found.get(into[pk], 0) + requests
+    return found
+
+
 @dataclass(frozen=True)
 class Share:
     """Customers' requests, and those of them that belong to somebody we can name."""
@@ -183,6 +204,23 @@ def unnamed_groups(first_day: int, end_day: int) -> list[UnnamedGroup]:
             count = -sum(part for part, _ in parts)
             found.append(UnnamedGroup(attribute, value, services, count, not sketch.missed))
     return sorted(found, key=lambda g: (-g.at_least, g.attribute, g.value))
+
+
+def rules_in_order() -> QuerySet[IdentificationRule]:
+    """Return the rules, with their customers, in the order in which they are asked."""
+    return IdentificationRule.objects.select_related("customer").order_by(*RULE_ORDER)
+
+
+def shadows_of(rules: Iterable[IdentificationRule]) -> dict[int, Ranked]:
+    """Return, by primary key, the earlier rule that takes every request of one of `rules` before it.
+
+    All rules are read only if one of them could.
+    """
+    wanted = [one for one in rules if one.enabled]
+    wider = {value for one in wanted for value in covering(one.attribute, one.value)}
+    if not wider or not IdentificationRule.objects.filter(enabled=True, value__in=wider).exists():
+        return {}
+    return shadows(ranked_rules(), [one.pk for one in wanted])
 
 
 def ranked_rules() -> list[Ranked]:

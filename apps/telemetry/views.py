@@ -42,22 +42,18 @@ class Row:
 @require_safe
 def listing(request: PortalRequest) -> HttpResponse:
     """List the rules in the order in which they are asked."""
-    ranked = queries.ranked_rules()
-    page = Paginator(ranked, PAGE).get_page(request.GET.get("page"))
-    pks = [one.pk for one in page.object_list]
-    rules = IdentificationRule.objects.select_related("customer").in_bulk(pks)
-    earlier = shadows(ranked, pks)
+    page = Paginator(queries.rules_in_order(), PAGE).get_page(request.GET.get("page"))
+    earlier = queries.shadows_of(page.object_list)
     rows = [
         Row(
-            rank=one.rank,
-            rule=rules[one.pk],
-            shadow=(shadow := earlier.get(one.pk)),
-            harmless=shadow is not None and shadow.customer == one.customer,
-            first=one.rank == 1,
-            last=one.rank == len(ranked),
+            rank=rank,
+            rule=rule,
+            shadow=(shadow := earlier.get(rule.pk)),
+            harmless=shadow is not None and shadow.customer == rule.customer_id,
+            first=rank == 1,
+            last=rank == page.paginator.count,
         )
-        for one in page.object_list
-        if one.pk in rules
+        for rank, rule in enumerate(page.object_list, page.start_index())
     ]
     context = {"page": page, "rows": rows, "may_edit": request.user.can(actions.EDIT)}
     return render(request, "telemetry/rules.html", context)

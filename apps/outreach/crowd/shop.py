@@ -24,7 +24,7 @@ TENETS = 100
 CLAUSES = 5  # of each version
 NAMED = 30  # customers that the first tenet's draft names
 DAYS = 28  # of traffic
-GROUPS = 400  # of unnamed requests, each day and attribute
+GROUPS = 256  # of unnamed requests, each day and attribute: as many as are kept
 SEEN = 60  # customers of each kind on the system map
 SUPPLIERS = 40
 
