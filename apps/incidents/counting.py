@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from tempfile import TemporaryDirectory
 
 from django.conf import settings
@@ -25,8 +26,9 @@ WINDOW = timedelta(days=1)
 #: New data and changed journeys are counted no more often than this.
 EVERY = timedelta(minutes=2)
 #: Customers of each kind that keep a row of their own; the others are added up.
-NAMED = 60
+NAMED = 40
 MOST_TRIES = 3
+_READ = ("pk", "service", "merged_into", "ignored")
 
 
 def sweep(*, now: datetime) -> None:
@@ -49,9 +51,11 @@ def request_count(*, now: datetime) -> bool:
     if telemetry.watermark() is None:
         return False
     row, _ = SystemCount.objects.get_or_create(pk=1)
-    if row.state not in {CountState.DONE, CountState.FAILED} or row.basis == _basis():
+    if row.state not in {CountState.DONE, CountState.FAILED}:
         return False
     if row.finished_at is not None and now - row.finished_at < EVERY:
+        return False
+    if row.basis == _basis():
         return False
     asked = SystemCount.objects.filter(pk=1, state=row.state).update(
         state=CountState.QUEUED, claim_token=None, lease_until=None, tries=0
@@ -132,21 +136,24 @@ def _count(start: datetime, end: datetime) -> flows.Flows:
             memory_limit=f"{settings.PORTAL_COMPUTE_MEMORY_MB}MB", threads=2, temp_directory=spill
         ) as con,
     ):
+        operations, ignored = _operations()
         return flows.count(
             con,
             files=[str(path) for path in telemetry.segments(start_ms, end_ms)],
             start_ms=start_ms,
             end_ms=end_ms,
-            operations=_operations(),
+            operations=operations,
+            ignored=ignored,
             kinds=dict(Customer.objects.values_list("pk", "kind")),
             named=NAMED,
         )
 
 
-def _operations() -> dict[int, tuple[int, int]]:
-    """Return each operation's service and journey (0 = none), a merged one's being those it was merged into.
+def _operations() -> tuple[dict[int, tuple[int, int]], set[int]]:
+    """Return each operation's service and journey (0 = none), and those that are ignored.
 
-    Of several journeys an operation belongs to the one that it is nearest to completing.
+    An operation merged into another counts as that one in everything. Of several journeys an operation
+    belongs to the one that it is nearest to completing; a step of a journey is never ignored.
     """
     last = dict(JourneyStep.objects.values_list("journey").annotate(Max("position")))
     nearest: dict[int, tuple[int, int]] = {}
@@ -155,8 +162,18 @@ def _operations() -> dict[int, tuple[int, int]]:
     ):
         found = (last[journey] - position, journey)
         nearest[operation] = min(found, nearest.get(operation, found))
-    rows = Operation.objects.values_list("pk", "service", "merged_into")
-    return {pk: (service, nearest.get(into or pk, (0, 0))[1]) for pk, service, into in rows}
+    rows = {row[0]: row for row in Operation.objects.order_by("pk").values_list(*_READ)}
+    places: dict[int, tuple[int, int]] = {}
+    ignored: set[int] = set()
+    for pk, row in rows.items():
+        one, passed = row, {pk}
+        while one[2] in rows and one[2] not in passed:
+            passed.add(one[2])
+            one = rows[one[2]]
+        places[pk] = one[1], nearest.get(one[0], (0, 0))[1]
+        if one[3] and not places[pk][1]:
+            ignored.add(pk)
+    return places, ignored
 
 
 def _window() -> tuple[datetime, datetime]:
@@ -167,11 +184,10 @@ def _window() -> tuple[datetime, datetime]:
 
 def _basis() -> str:
     """Return a text that changes when a new count would say something else."""
-    steps = JourneyStep.objects.aggregate(Max("pk"), Count("pk"))
-    merged = Operation.objects.aggregate(Count("merged_into"), Sum("merged_into"))
-    customers = Customer.objects.aggregate(Max("pk"), Count("pk"))
+    customers = Customer.objects.values("kind").annotate(n=Count("pk"), which=Sum("pk"))
+    kinds = list(customers.order_by("kind").values_list("kind", "n", "which"))
+    places, ignored = _operations()
     start, end = (int(at.timestamp() * 1000) for at in _window())
     rows = telemetry.coverage(start, end).rows
-    return ",".join(
-        str(one) for one in (end, rows, *steps.values(), *merged.values(), *customers.values())
-    )
+    told = repr((start, end, rows, places, sorted(ignored), kinds))
+    return sha256(told.encode()).hexdigest()
