@@ -1,5 +1,7 @@
 """The system map: customers → journeys → services → dependencies.
 
-`reading` asks the tables in a fixed number of queries, `health` says how each is now, `shape` chooses what
-is shown by itself and what is bundled, `layout` sets it on a page. The last two know no tables.
+`asked` says what of it is looked at; `asking`, `running` and `standing` ask the tables for customers, for
+journeys and services, and for what they stand on, `health` how each is now, and `reading` puts them
+together, in a fixed number of queries. `shape` chooses what is shown by itself and what is bundled,
+`layout` sets it on a page, `listing` tells it as a list. The last three know no tables.
 """

@@ -1,7 +1,7 @@
 """How customers, journeys and services are now: from open incidents and what is measured of them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,8 +38,12 @@ class Now:
     unharmed: frozenset[tuple[int, str]] = frozenset()
 
 
-def now(*, user: User, customers: Iterable[int]) -> Now:
-    """Return how everything is, and each of `customers` by name; a fixed number of queries."""
+def now(*, user: User, customers: Iterable[int], of: Collection[int] | None = None) -> Now:
+    """Return how everything is, and each of `customers` by name; a fixed number of queries.
+
+    With `of`, customers are hit by what touches those services, and only such incidents are counted;
+    services have their health all the same: others may stand on them.
+    """
     newest = ImpactSnapshot.objects.filter(run__incident_run__incident=OuterRef("pk")).order_by(
         "-created_at", "-pk"
     )
@@ -50,6 +54,7 @@ def now(*, user: User, customers: Iterable[int]) -> Now:
         .prefetch_related("services")
         .order_by("-started_at", "-pk")[:MOST]
     )
+    touching = [one for one in incidents if of is None or _touches(one, of)]
     by_snapshot: dict[int, Any] = {one.snapshot_id: one for one in incidents if one.snapshot_id}
     impacts = CustomerImpact.objects.filter(snapshot__in=by_snapshot)
     grades: dict[int, dict[str, int]] = defaultdict(dict)
@@ -60,14 +65,16 @@ def now(*, user: User, customers: Iterable[int]) -> Now:
         found = _of_incident(incident, grades.get(incident.snapshot_id))
         for service in incident.services.all():
             services[service.pk].append(found)
-    hit = impacts.filter(grade__in=HIT_GRADES)
+    hit = impacts.filter(
+        grade__in=HIT_GRADES, snapshot__in=[one.snapshot_id for one in touching if one.snapshot_id]
+    )
     own: dict[int, list[Health]] = defaultdict(list)
     rows = hit.filter(customer__in=list(customers)).visible_to(user)
     for snapshot, customer, grade in rows.values_list("snapshot", "customer", "grade"):
         own[customer].append(_of_grade(by_snapshot[snapshot], grade))
     kinds = Customer.objects.filter(pk__in=hit.values("customer")).values_list("kind")
     return Now(
-        incidents=len(incidents),
+        incidents=len(touching),
         services={pk: worst(several) for pk, several in services.items()},
         customers={pk: worst(several) for pk, several in own.items()},
         hit=dict(kinds.annotate(Count("pk"))),
@@ -78,6 +85,10 @@ def now(*, user: User, customers: Iterable[int]) -> Now:
 def of_journey(now: Now, *, service: int, name: str) -> Health:
     """Return how a journey is: as its service, unless it was measured and nobody was stopped."""
     return FINE if (service, name) in now.unharmed else now.services.get(service, FINE)
+
+
+def _touches(incident: Any, services: Collection[int]) -> bool:
+    return any(one.pk in services for one in incident.services.all())
 
 
 def _of_incident(incident: Any, grades: Mapping[str, int] | None) -> Health:

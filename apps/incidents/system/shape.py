@@ -9,7 +9,6 @@ CUSTOMER, JOURNEY, SERVICE, DEPENDENCY = range(4)
 
 #: The worst first: what is bundled looks like the worst of it.
 STATES = ("failing", "slowed", "unknown", "maintenance", "fine")
-OTHER, MORE = "other", "more"
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,11 @@ class Health:
     def rank(self) -> int:
         """Where it stands among STATES, the worst first."""
         return STATES.index(self.state)
+
+    @property
+    def ails(self) -> bool:
+        """Whether something is wrong, and known to be."""
+        return self.state in {"failing", "slowed"}
 
 
 FINE = Health()
@@ -47,6 +51,7 @@ class Node:
     failed: int = 0
     note: str = ""
     bundle: bool = False  # stands for several
+    group: str = ""  # what it stands under with its neighbours
 
     @property
     def says(self) -> str:
@@ -102,13 +107,13 @@ def most(nodes: Sequence[Node], limit: int) -> tuple[list[Node], list[Node]]:
     """
     if len(nodes) <= limit + 1:
         return sorted(nodes, key=_size), []
-    ranked = sorted(nodes, key=lambda one: (not _ails(one), *_size(one)))
+    ranked = sorted(nodes, key=lambda one: (not one.health.ails, *_size(one)))
     return sorted(ranked[:limit], key=_size), ranked[limit:]
 
 
 def bundle(nodes: Sequence[Node], *, key: str, label: str, href: str) -> Node:
     """Return one node for several."""
-    bad = [node.health for node in nodes if _ails(node)]
+    bad = [node.health for node in nodes if node.health.ails]
     health = worst(node.health for node in nodes)
     if bad:
         health = replace(health, word=f"{len(bad):,} of {len(nodes):,} {health.word}")
@@ -159,10 +164,6 @@ def near(nodes: Sequence[Node], links: Sequence[Link], order: Mapping[str, float
         return node.bundle, middle, -(node.requests or 0), node.label.lower()
 
     return sorted(nodes, key=place)
-
-
-def _ails(node: Node) -> bool:
-    return node.health.state in {"failing", "slowed"}
 
 
 def _size(node: Node) -> tuple[int, str, str]:

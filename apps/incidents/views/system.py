@@ -7,9 +7,9 @@ from django.views.decorators.http import require_safe
 from apps.accounts.access import PortalRequest, allowed
 from apps.catalog.models import Service
 from apps.customers.models import Kind
+from apps.incidents.system.asked import UNNAMED, Asked
 from apps.incidents.system.layout import draw
 from apps.incidents.system.listing import listed
-from apps.incidents.system.reading import UNNAMED, Asked
 from apps.incidents.system.reading import system as read
 
 LEGEND = ("fine", "slowed", "failing", "unknown")
@@ -37,6 +37,8 @@ def system(request: PortalRequest) -> HttpResponse:
         "filters": _filters(asked),
         "asked": asked,
         "folded": asked.href(show=""),
+        "unfolded": asked.href(show="all"),
+        "bundled": any(node.key.endswith("-more") for node in found.picture.nodes),
         "legend": LEGEND,
     }
     return render(request, "incidents/system.html", context)
