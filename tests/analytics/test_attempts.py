@@ -32,7 +32,7 @@ events_strategy = st.lists(
             st.integers(-7000, 90_000),
             st.sampled_from([0, 10, 20, 30, 3600]),
         ),
-        latency_ms=st.sampled_from([0, 100, 2000]),
+        latency_ms=st.sampled_from([0, 100, 2000, 5000]),
         customer=st.sampled_from([1, 1, 2]),
         actor=st.sampled_from([11, 11, 12, None]),
         operation=st.sampled_from([3, 3, 2]),
@@ -214,6 +214,19 @@ def test_client_aborts_are_counted_and_left_out_of_attempts(tmp_path):
     assert result.figures.requests.failed == 1
 
 
+def test_who_leaves_after_a_long_wait_has_tried_and_failed(tmp_path):
+    left = event(0, outcome=2, latency_ms=5000)
+    assert attempts(tmp_path, left) == {"gave_up": 1}
+    assert attempts(tmp_path, left, event(20)) == {"retried": 1}
+    assert attempts(tmp_path, left, event(1000)) == {"came_back": 1, "first_try": 1}
+    assert ask(tmp_path, [left]).figures.requests.failed == 0
+    assert ask(tmp_path, [left]).figures.requests.client_aborts == 1
+    # what is promised takes the place of 3 s
+    assert attempts(tmp_path, left, event(1000), latency_tenets_ms={3: 8000}) == {"first_try": 1}
+    short = event(0, outcome=2, latency_ms=900)
+    assert attempts(tmp_path, short, event(1000), latency_tenets_ms={3: 500})["came_back"] == 1
+
+
 def test_slow_is_a_success_over_the_promised_latency(tmp_path):
     events = [event(0, latency_ms=900), event(600, latency_ms=90)]
     found = attempts(tmp_path, *events, latency_tenets_ms={3: 500})
@@ -234,7 +247,7 @@ def test_a_busy_caller_without_keys_cannot_be_told_and_with_keys_can(tmp_path):
     assert "attempts" in {gap.code for gap in result.gaps}
     keyed = [{**e, "key": 1000 + n} for n, e in enumerate(busy)]
     told = ask(tmp_path, keyed).figures.attempts
-    assert (told.cannot_tell, told.gave_up, told.first_try) == (0, 8, 352)
+    assert (told.cannot_tell, told.came_back, told.first_try) == (0, 8, 352)
 
 
 def test_clocks_of_hosts_are_set_right_where_arrival_is_known(tmp_path):

@@ -117,7 +117,9 @@ def brute_force(events, *, start, end, as_of, horizon=DAY, lookback=2 * HOUR, w_
         if e["request"] is None or ident not in seen:
             seen.add(ident)
             kept.append(e)
-    tries = [e for e in kept if e["traffic"] == 0 and e["outcome"] != 2]
+    tries = [
+        e for e in kept if e["traffic"] == 0 and (e["outcome"] != 2 or e["latency_ms"] >= 3000)
+    ]
     result = defaultdict(int)
     groups = defaultdict(list)
     for e in tries:

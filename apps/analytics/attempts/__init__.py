@@ -23,6 +23,7 @@ from apps.analytics.attempts.cleaning import (
     without_sql,
 )
 from apps.analytics.attempts.frame import DAY_MS, DEFAULT_WINDOW_S, HOUR_MS, Frame, reads
+from apps.analytics.attempts.listing import list_attempts
 
 __all__ = [
     "DAY_MS",
@@ -35,6 +36,7 @@ __all__ = [
     "build_chains",
     "clean",
     "clean_sql",
+    "list_attempts",
     "reads",
     "remove_duplicates",
     "without_sql",

@@ -1,7 +1,7 @@
 """The same rule in one plain statement."""
 
 from apps.analytics.attempts.chains import KEY_DAY_MS
-from apps.analytics.attempts.frame import DEFAULT_WINDOW_S, Frame
+from apps.analytics.attempts.frame import DEFAULT_WINDOW_S, LEFT_WAITING_MS, Frame
 from apps.analytics.sql import events_from, fill
 
 
@@ -9,7 +9,7 @@ def attempt_sql(frame: Frame) -> str:
     """The attempt rule as one plain statement over all events, as an analyst would write it by hand.
 
     One row per (customer, operation, class) with the number of attempts and of actors. It takes out
-    duplicates, bots and client aborts, and knows W and the horizon, but not skew, probes, proxies or
+    duplicates, bots and those who moved on, and knows W and the horizon, but not skew, probes, proxies or
     ambiguity. `bench impact` prints it beside ours and it is what the tests hold `compute` to.
     """
     return fill(
@@ -25,7 +25,7 @@ def attempt_sql(frame: Frame) -> str:
         tries AS (
             SELECT customer, operation, target, actor, key, ts,
                    ts + coalesce(latency_ms, 0) AS until, outcome = 0 AS ok
-            FROM kept WHERE traffic = 0 AND outcome <> 2),
+            FROM kept WHERE traffic = 0 AND (outcome <> 2 OR latency_ms >= $left_ms)),
         looked AS (
             SELECT *, lag(ok) OVER p AS ok_before, lag(until) OVER p AS before,
                    lag(key) OVER p AS key_before FROM tries
@@ -57,6 +57,7 @@ def attempt_sql(frame: Frame) -> str:
         within=frame.within,
         day=KEY_DAY_MS,
         w_ms=DEFAULT_WINDOW_S * 1000,
+        left_ms=LEFT_WAITING_MS,
         horizon=frame.horizon_ms,
         as_of=frame.as_of_ms,
         start=frame.start_ms,

@@ -6,7 +6,7 @@ from apps.analytics.sql import Fragment, Runner, fill, rows_of
 KEY_DAY_MS = DAY_MS
 AMBIGUOUS_ABOVE = 0.30
 KEYED_ABOVE = 0.05
-AMBIGUOUS_MIN_EVENTS = 200
+AMBIGUOUS_MIN_EVENTS = 50
 
 
 def build_chains(run: Runner, frame: Frame) -> None:
@@ -23,7 +23,7 @@ def build_chains(run: Runner, frame: Frame) -> None:
         fill(
             # A key that failed may have been tried again after the window's end: that joins too.
             "SELECT key FROM clean WHERE key IS NOT NULL AND ts < $end AND outcome <> 2"
-            " GROUP BY key HAVING count(*) > 1 OR bool_or(outcome = 1)",
+            " GROUP BY key HAVING count(*) > 1 OR bool_or(outcome IN (1, 3))",
             end=frame.end_ms,
         ),
     )
@@ -46,19 +46,19 @@ def build_chains(run: Runner, frame: Frame) -> None:
 _NEAR = """
 WITH failed AS (
     SELECT customer, operation, actor, ts, ts + latency AS until
-    FROM clean WHERE outcome = 1 AND ts < $end AND NOT (actor IS NULL AND key IS NULL)),
+    FROM clean WHERE outcome IN (1, 3) AND ts < $end AND NOT (actor IS NULL AND key IS NULL)),
 hot AS (SELECT DISTINCT customer, operation, actor FROM failed),
 after_end AS (
     SELECT c.customer, c.operation, c.actor, c.ts, c.ts + c.latency AS until
     FROM clean c SEMI JOIN hot h ON c.customer = h.customer AND c.operation = h.operation
          AND c.actor IS NOT DISTINCT FROM h.actor
-    WHERE c.outcome = 1 AND c.ts >= $end),
+    WHERE c.outcome IN (1, 3) AND c.ts >= $end),
 repeated AS (
     SELECT customer, operation, actor, key, ts, ts + latency AS until, outcome
     FROM clean SEMI JOIN again USING (key) WHERE outcome <> 2),
 keyed AS (
     SELECT customer, operation, actor, min(ts) AS ts, max(until) AS until
-    FROM repeated GROUP BY customer, operation, actor, key HAVING bool_or(outcome = 1)),
+    FROM repeated GROUP BY customer, operation, actor, key HAVING bool_or(outcome IN (1, 3))),
 spans AS (
     SELECT * FROM failed UNION ALL SELECT * FROM after_end UNION ALL SELECT * FROM keyed
     UNION ALL SELECT customer, operation, actor, ts, ts - $slot FROM repeated)
@@ -242,12 +242,12 @@ FROM numbered GROUP BY customer, operation, target, actor, part, chain
 HAVING min(ts) >= $start AND min(ts) < $end
 """
 
-# An actor's calls that are told apart by their keys are different things: none comes back as another.
+# The same person at the same thing, whatever key it carries: a page makes a new key for each click.
 _LATER = """
 WITH lost AS (
-    SELECT customer, operation, target, actor, chain, last_ts, last_until FROM chains_whole
-    WHERE NOT ok AND NOT ambiguous AND part IS NULL AND actor IS NOT NULL)
-SELECT l.customer, l.operation, l.target, l.actor, l.chain, min(c.ts) AS next_ok
+    SELECT customer, operation, target, actor, part, chain, last_ts, last_until FROM chains_whole
+    WHERE NOT ok AND NOT ambiguous AND actor IS NOT NULL)
+SELECT l.customer, l.operation, l.target, l.actor, l.part, l.chain, min(c.ts) AS next_ok
 FROM lost l JOIN clean c
   ON c.customer = l.customer AND c.operation = l.operation AND c.actor = l.actor
  AND c.target IS NOT DISTINCT FROM l.target
@@ -267,6 +267,7 @@ SELECT w.*, l.next_ok,
 FROM chains_whole w
 LEFT JOIN chains_tenet t USING (operation)
 LEFT JOIN chains_later l
-  ON w.part IS NULL AND l.customer = w.customer AND l.operation = w.operation
- AND l.actor = w.actor AND l.chain = w.chain AND l.target IS NOT DISTINCT FROM w.target
+  ON l.customer = w.customer AND l.operation = w.operation AND l.actor = w.actor
+ AND l.chain = w.chain AND l.part IS NOT DISTINCT FROM w.part
+ AND l.target IS NOT DISTINCT FROM w.target
 """

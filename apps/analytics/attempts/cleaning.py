@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from apps.analytics.actors import find_probes, find_proxies
-from apps.analytics.attempts.frame import HOUR_MS, Frame
+from apps.analytics.attempts.frame import HOUR_MS, LEFT, LEFT_WAITING_MS, Frame
 from apps.analytics.sql import COLUMNS, Fragment, Runner, events_from, fill, numbers, rows_of
 
 IN_MEMORY_ROWS = 1_000_000
 SKEW_MIN_EVENTS = 20
 SKEW_MAX_SPREAD_MS = 10_000
 FEW_HOSTS = 32
+OUTCOME = Fragment("outcome")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def clean(run: Runner, frame: Frame) -> Cleaned:
         run.view("once", "SELECT * FROM raw_head")
     skewed = correct_skew(run, source="once", target="deduped")
     keep = run.table if in_memory else run.view
-    keep("visits", clean_sql(source="deduped"))
+    keep("visits", clean_sql(source="deduped", outcome=left_waiting(frame)))
     probes: list[int] = []
     if frame.read_to_ms - frame.read_from_ms >= 23 * HOUR_MS:
         probes = find_probes(run, events="visits", until_ms=frame.end_ms)
@@ -154,15 +155,31 @@ def correct_skew(run: Runner, *, source: str, target: str) -> int:
     return len(shifts)
 
 
-def clean_sql(*, source: str) -> str:
+def left_waiting(frame: Frame) -> Fragment:
+    """The outcome, in which a caller who left after a long wait is told from one who moved on.
+
+    Whoever leaves before the answer may have clicked on: no sign that anything was wrong. Whoever had
+    waited longer than is promised (3 s where nothing is) tried, and got nothing: LEFT joins chains as a
+    failed try. It never counts as a failed request.
+    """
+    promised = "".join(
+        f" WHEN {int(operation)} THEN {int(limit)}"
+        for operation, limit in sorted(frame.latency_tenets_ms.items())
+    )
+    limit = f"CASE operation{promised} ELSE {LEFT_WAITING_MS} END" if promised else LEFT_WAITING_MS
+    return Fragment(f"CASE WHEN outcome = 2 AND latency_ms >= {limit} THEN {LEFT} ELSE outcome END")
+
+
+def clean_sql(*, source: str, outcome: Fragment = OUTCOME) -> str:
     """Customers' events only, no bots and no probes that say so; the columns that the passes need."""
     return fill(
         """
         SELECT ts, coalesce(latency_ms, 0) AS latency, customer, service, operation, actor,
-               actor_kind, addr, target, key, outcome, loc
+               actor_kind, addr, target, key, $outcome AS outcome, loc
         FROM $source WHERE traffic = 0
         """,
         source=Fragment(source),
+        outcome=outcome,
     )
 
 
@@ -218,7 +235,7 @@ def touch(run: Runner, frame: Frame, *, source: str) -> None:
                    count(*) AS n_all,
                    count(*) FILTER (ts >= $start) AS n,
                    count(*) FILTER (ts >= $start AND outcome = 1) AS failed,
-                   count(*) FILTER (ts >= $start AND outcome = 2) AS aborted,
+                   count(*) FILTER (ts >= $start AND outcome IN (2, 3)) AS aborted,
                    count(*) FILTER (ts >= $start AND outcome = 0) AS ok,
                    count(*) FILTER (ts >= $start AND outcome = 0 AND $slow
                             AND (actor IS NOT NULL OR key IS NOT NULL)) AS slow,

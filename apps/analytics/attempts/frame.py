@@ -9,6 +9,13 @@ DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 DEFAULT_WINDOW_S = 300
 LOOKBACK_MS = 2 * HOUR_MS
+LEFT_WAITING_MS = 3_000
+"""A caller who left after this long had waited and given up; before it, they may just have moved on.
+
+Where a latency is promised for an operation, that takes its place.
+"""
+LEFT = 3
+"""Beside the outcomes of events, in `clean` only: a client abort after waiting that long."""
 
 
 @dataclass(frozen=True, slots=True)

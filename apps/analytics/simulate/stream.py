@@ -160,7 +160,7 @@ class _Run:
         self.open = rows_of(waiting, ~(back | over))
         good = rows_of(now, ~failed)
         late = good["end"] - good["start"] > PROMISED_MS[good["operation"]]
-        good["class"] = np.where(good["failed"] > 0, RETRIED, np.where(late, SLOW, FIRST_TRY))
+        good["class"] = np.where(good["tries"] > 1, RETRIED, np.where(late, SLOW, FIRST_TRY))
         return join([good, settled], (*ATTEMPT_COLUMNS, "class"))
 
     def _unseen(self, done: Columns) -> Columns:

@@ -2,17 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import numpy as np
-import pyarrow as pa
+import pyarrow.compute as pc
 
 from apps.analytics.impact import ImpactResult, compute, connect
-from apps.analytics.names import Catalogue, CustomerName
-from apps.analytics.simulate import Plan, build_world, simulate
+from apps.analytics.simulate import Plan
 from apps.core.figures import EvaluationRow, Option, between, evaluation
-from apps.telemetry import store
+from apps.impact.evaluations.planted import plant
 
 OPTIONS = [
     Option("--events", int, 1_000_000, "events to simulate for each fault", quick=100_000),
@@ -59,42 +55,17 @@ def _ratio(found: int, true: int, refused: int) -> float | None:
 def _run(plan: Plan) -> tuple[ImpactResult, Counter[str], int]:
     """Return what is computed, the true classes of attempts, and the true number of actors hit in the window."""
     start, end = plan.window_ms
-    truth: Counter[str] = Counter()
-    hit: set[int] = set()
-    with TemporaryDirectory(prefix="portal-evaluate-") as folder:
-        files: list[str] = []
-        for number, chunk in enumerate(simulate(plan)):
-            files += _store(chunk.events, number, Path(folder))
-            began = chunk.attempts.column("start").to_numpy()
-            inside = chunk.attempts.filter(pa.array((began >= start) & (began < end)))
-            traced = inside.filter(inside.column("request").is_valid())
-            truth.update(traced.column("class").to_pylist())
-            struck = traced.filter(pa.array(traced.column("failed").to_numpy() > 0))
-            hit.update(one for one in struck.column("actor").to_pylist() if one is not None)
-        names = Catalogue(
-            customers={
-                one.id: CustomerName(
-                    one.id, one.name, "consumers" if one.kind == "consumer" else one.kind
-                )
-                for one in build_world(plan).customers
-            }
+    with plant(plan) as planted, connect() as con:
+        traced = planted.attempts.filter(planted.attempts["request"].is_valid())
+        struck = traced.filter(pc.greater(traced["failed"], 0))
+        result = compute(
+            con,
+            files=planted.files,
+            start_ms=start,
+            end_ms=end,
+            as_of_ms=plan.end_ms,
+            data_end_ms=plan.end_ms,
+            names=planted.catalogue,
         )
-        with connect() as con:
-            result = compute(
-                con,
-                files=files,
-                start_ms=start,
-                end_ms=end,
-                as_of_ms=plan.end_ms,
-                data_end_ms=plan.end_ms,
-                names=names,
-            )
-    return result, truth, len(hit)
-
-
-def _store(table: pa.Table, number: int, root: Path) -> list[str]:
-    if not table.num_rows:
-        return []
-    order = np.arange(table.num_rows)
-    written = store.write(table, order=order, batch_id=f"{number:032x}", root=root)
-    return [str(root / one.path) for one in written]
+        hit = pc.count_distinct(struck["actor"]).as_py()
+        return result, Counter(traced["class"].to_pylist()), hit

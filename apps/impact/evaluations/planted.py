@@ -1,0 +1,88 @@
+"""Simulated traffic as segments on disk, the truth about a window beside it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from apps.analytics.names import Catalogue, CustomerName
+from apps.analytics.simulate import OPERATIONS, Plan, build_world, simulate
+from apps.telemetry import store
+
+PROMISED_MS = {one.id: int(one.promised_ms) for one in OPERATIONS}
+SKEW_MS = 5_000
+"""A host's clock may be off by this much: what is asked for lies this far around the window."""
+
+
+@dataclass(frozen=True)
+class Planted:
+    """Segments of a plan's events, and its true attempts that begin in the window."""
+
+    plan: Plan
+    files: tuple[str, ...]
+    attempts: pa.Table  # simulate.ATTEMPT_SCHEMA
+    absences: pa.Table  # simulate.ABSENCE_SCHEMA, of the whole run
+    logged: pa.Array  # ids of the requests that a log shows in the window
+    catalogue: Catalogue
+
+    @property
+    def traced(self) -> pa.Table:
+        """The true attempts whose first request a log shows in the window: what can be found at all."""
+        return self.attempts.filter(pc.is_in(self.attempts["request"], self.logged))
+
+
+@contextmanager
+def plant(plan: Plan, *, from_ms: int = 0) -> Iterator[Planted]:
+    """Write a plan's events, those before `from_ms` left out; the files are gone afterwards."""
+    start, end = plan.window_ms
+    attempts, absences, logged = [], [], []
+    with TemporaryDirectory(prefix="portal-evaluate-") as folder:
+        files: list[str] = []
+        for number, chunk in enumerate(simulate(plan)):
+            late = chunk.events.filter(pc.greater_equal(chunk.events["ts"], from_ms))
+            files += write_segments(late, number, Path(folder))
+            attempts.append(_between(chunk.attempts, "start", start, end))
+            absences.append(chunk.absences)
+            near = _between(late, "ts", start - SKEW_MS, end + SKEW_MS)
+            logged.append(near["request"].combine_chunks())
+        yield Planted(
+            plan,
+            tuple(files),
+            pa.concat_tables(attempts),
+            pa.concat_tables(absences),
+            pa.concat_arrays(logged),
+            _names(plan),
+        )
+
+
+def write_segments(table: pa.Table, number: int, root: Path) -> list[str]:
+    """Write one chunk of events as the store does; return the files' paths."""
+    if not table.num_rows:
+        return []
+    written = store.write(
+        table, order=np.arange(table.num_rows), batch_id=f"{number:032x}", root=root
+    )
+    return [str(root / one.path) for one in written]
+
+
+def _between(table: pa.Table, column: str, start: int, end: int) -> pa.Table:
+    at = table[column]
+    return table.filter(pc.and_(pc.greater_equal(at, start), pc.less(at, end)))
+
+
+def _names(plan: Plan) -> Catalogue:
+    return Catalogue(
+        customers={
+            one.id: CustomerName(one.id, one.name, _kind(one.kind))
+            for one in build_world(plan).customers
+        }
+    )
+
+
+def _kind(kind: str) -> str:
+    return "consumers" if kind == "consumer" else kind
