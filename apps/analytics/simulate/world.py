@@ -43,7 +43,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(4, 2, "POST /checkout", 350, 3000),
     Operation(5, 3, "GET /api/stock/{id}", 40, 500, things=1000),
     Operation(6, 3, "POST /api/orders", 150, 2000),
-    Operation(7, 4, "GET /reports", 400, 4000),
+    Operation(7, 4, "GET /reports/{id}", 400, 4000, things=40),
 )
 JOURNEYS: dict[str, tuple[int, ...]] = {"buy": (1, 2, 3, 4), "order by API": (5, 6), "report": (7,)}
 SEARCH, PRODUCT, CART, CHECKOUT, STOCK, ORDER, REPORT = range(1, 8)

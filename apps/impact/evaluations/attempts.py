@@ -17,9 +17,11 @@ OPTIONS = [
     Option("--events", int, 500_000, "events in the week that holds the fault", quick=60_000),
     Option("--faults", str, FAULTS, "which faults, by name", quick="partial"),
 ]
-#: Of impact.md; machines without keys are scored as far as their attempts are told apart.
+#: Of all faults together; machines without keys are scored as far as their attempts are told apart.
 GOALS = {"people": 0.94, "keyed": 0.985, "unkeyed": 0.94}
+#: Of each fault. Who carries nothing but a key that each click makes anew has no goal: it is only shown.
 FLOOR = 0.90
+KINDS = (*GOALS, "by_address", "internal")
 #: How long people wait before they try again: the rule must not be made for one population.
 PAUSES_S = (12.0, 40.0)
 OTHER_SEEDS = 1_000
@@ -66,15 +68,14 @@ def _over(
         _add(together, mine)
         for group, one in sorted(mine.items()):
             name = _join(fault, f"{group}, {one.planted:,} attempts", note)
-            yield EvaluationRow(name, one.f1, at_least(FLOOR) if goals else None)
+            yield EvaluationRow(name, one.f1, at_least(FLOOR) if goals and group in KINDS else None)
     for group, one in sorted(together.items()):
         set_aside = refused.get(group, 0)
         share = set_aside / (set_aside + one.planted) if set_aside else 0
-        goal = GOALS.get(group, FLOOR)
         yield EvaluationRow(
             _join("all", f"{group}, {one.planted:,} attempts", note),
             one.f1,
-            at_least(goal) if goals else None,
+            at_least(GOALS.get(group, FLOOR)) if goals and group in KINDS else None,
             f"{share:.0%} refused as cannot tell" if set_aside else "",
         )
 
