@@ -66,10 +66,10 @@ def _over(
             for group, count in found.refused.items():
                 refused[group] = refused.get(group, 0) + count
         _add(together, mine)
-        for group, one in sorted(mine.items()):
+        for group, one in _planted(mine):
             name = _join(fault, f"{group}, {one.planted:,} attempts", note)
             yield EvaluationRow(name, one.f1, at_least(FLOOR) if goals and group in KINDS else None)
-    for group, one in sorted(together.items()):
+    for group, one in _planted(together):
         set_aside = refused.get(group, 0)
         share = set_aside / (set_aside + one.planted) if set_aside else 0
         yield EvaluationRow(
@@ -78,6 +78,10 @@ def _over(
             at_least(GOALS.get(group, FLOOR)) if goals and group in KINDS else None,
             f"{share:.0%} refused as cannot tell" if set_aside else "",
         )
+
+
+def _planted(scores: dict[str, Score]) -> list[tuple[str, Score]]:
+    return sorted((group, one) for group, one in scores.items() if one.planted)
 
 
 def _join(*parts: str) -> str:

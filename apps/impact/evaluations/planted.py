@@ -11,12 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from apps.analytics.names import Catalogue, CustomerName
-from apps.analytics.simulate import OPERATIONS, Plan, build_world, simulate
+from apps.analytics.simulate import OPERATIONS, Plan, World, build_world, simulate
 from apps.telemetry import store
 
 PROMISED_MS = {one.id: int(one.promised_ms) for one in OPERATIONS}
-SKEW_MS = 5_000
-"""A host's clock may be off by this much: what is asked for lies this far around the window."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,7 @@ class Planted:
 def plant(plan: Plan, *, from_ms: int = 0) -> Iterator[Planted]:
     """Write a plan's events, those before `from_ms` left out; the files are gone afterwards."""
     start, end = plan.window_ms
+    world = build_world(plan)
     attempts, absences, logged = [], [], []
     with TemporaryDirectory(prefix="portal-evaluate-") as folder:
         files: list[str] = []
@@ -48,15 +47,16 @@ def plant(plan: Plan, *, from_ms: int = 0) -> Iterator[Planted]:
             files += write_segments(late, number, Path(folder))
             attempts.append(_between(chunk.attempts, "start", start, end))
             absences.append(chunk.absences)
-            near = _between(late, "ts", start - SKEW_MS, end + SKEW_MS)
-            logged.append(near["request"].combine_chunks())
+            skew = world.host_skew[late["host"].to_numpy() - 1]
+            true = late.append_column("true_ts", pa.array(late["ts"].to_numpy() - skew))
+            logged.append(_between(true, "true_ts", start, end)["request"].combine_chunks())
         yield Planted(
             plan,
             tuple(files),
             pa.concat_tables(attempts),
             pa.concat_tables(absences),
             pa.concat_arrays(logged),
-            _names(plan),
+            _names(world),
         )
 
 
@@ -75,11 +75,10 @@ def _between(table: pa.Table, column: str, start: int, end: int) -> pa.Table:
     return table.filter(pc.and_(pc.greater_equal(at, start), pc.less(at, end)))
 
 
-def _names(plan: Plan) -> Catalogue:
+def _names(world: World) -> Catalogue:
     return Catalogue(
         customers={
-            one.id: CustomerName(one.id, one.name, _kind(one.kind))
-            for one in build_world(plan).customers
+            one.id: CustomerName(one.id, one.name, _kind(one.kind)) for one in world.customers
         }
     )
 
