@@ -63,6 +63,7 @@ def profile(request: PortalRequest, slug: str) -> HttpResponse:
     """Show who a customer is and what happened to them."""
     rows = Customer.objects.visible_to(request.user).select_related("account_manager", "parent")
     customer = get_object_or_404(rows, slug=slug)
+    history = queries.history(customer)
     context = {
         "customer": customer,
         "lead": _lead(customer),
@@ -76,7 +77,9 @@ def profile(request: PortalRequest, slug: str) -> HttpResponse:
         .filter(parent=customer)
         .order_by("name", "pk")[:50],
         "promises": queries.promises(customer),
-        "history": queries.history(customer),
+        "history": history,
+        "past": queries.past(customer, history, now=timezone.now()),
+        "may_rule": request.user.can("rule.edit"),
         "outreach": Outreach.objects.visible_to(request.user)
         .filter(customer=customer)
         .select_related("incident")

@@ -8,8 +8,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Count
 
-from apps.telemetry import counts
-from apps.telemetry.models import HourCount, OperationCount, Segment, UnnamedGroups
+from apps.telemetry import counts, customer_days
+from apps.telemetry.models import CustomerDay, HourCount, OperationCount, Segment, UnnamedGroups
 from apps.telemetry.resolve.sketch import merged
 
 GRACE = timedelta(hours=1)
@@ -29,6 +29,7 @@ FOLDED_AT_ONCE = 5_000  # sketches that one run merges
 def sweep(*, now: datetime) -> None:
     """Do what is due: the counts each time, the orphans once an hour (the file `.swept` remembers when)."""
     count_segments()
+    count_customers()
     fold_counts()
     drop_old_counts()
     root = Path(settings.EVENTS_DIR)
@@ -69,6 +70,25 @@ def count_segments() -> int:
                 counts.save([(min_ts // HOUR_MS, found)])
                 done += 1
     return done
+
+
+def count_customers() -> int:
+    """Add segments to the days of customers, the latest first; return how many were added."""
+    root = Path(settings.EVENTS_DIR)
+    waiting = Segment.objects.live().filter(customers_counted=False).order_by("-pk")
+    found: dict[int, customer_days.Sums] = {}
+    for pk, path in list(waiting.values_list("pk", "path")[:AT_ONCE]):
+        try:
+            table = pq.read_table(root / path, columns=customer_days.COLUMNS)
+        except FileNotFoundError:
+            continue  # replaced meanwhile
+        found[pk] = customer_days.of_events(table)
+    with transaction.atomic():
+        mine = Segment.objects.select_for_update().filter(pk__in=found, customers_counted=False)
+        claimed = list(mine.order_by("pk").values_list("pk", flat=True))
+        customer_days.save(customer_days.added(found[pk] for pk in claimed))
+        Segment.objects.filter(pk__in=claimed).update(customers_counted=True)
+    return len(claimed)
 
 
 _FOLD = """
@@ -123,7 +143,10 @@ def _fold_unnamed() -> None:
 
 
 def drop_old_counts() -> None:
-    """Forget counts that are older than KEPT_DAYS before the latest one."""
+    """Forget counts that are older than KEPT_DAYS, customers' days `customer_days.KEPT_DAYS`, before the latest."""
+    newest = CustomerDay.objects.order_by("-day").values_list("day", flat=True).first()
+    if newest is not None:
+        CustomerDay.objects.filter(day__lt=newest - customer_days.KEPT_DAYS).delete()
     latest = HourCount.objects.order_by("-hour").values_list("hour", flat=True).first()
     if latest is None:
         return

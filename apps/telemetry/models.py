@@ -5,6 +5,7 @@ from typing import Self
 from django.db import models
 
 from apps.catalog.models import Operation, Service
+from apps.customers.models import Customer
 
 
 class Batch(models.Model):
@@ -75,6 +76,8 @@ class Segment(models.Model):
     deleted_at = models.DateTimeField(null=True, blank=True)
     # whether `HourCount` and `OperationCount` hold its requests; files from before them are counted later
     counted = models.BooleanField(default=False)
+    # whether `CustomerDay` holds its requests
+    customers_counted = models.BooleanField(default=False)
 
     objects = SegmentQuerySet.as_manager()
 
@@ -92,6 +95,12 @@ class Segment(models.Model):
             ),
             # `jobs.count_segments`: those that wait to be counted.
             models.Index(fields=["id"], condition=models.Q(counted=False), name="segment_to_count"),
+            # `jobs.count_customers`, and `customer_days`: whether any waits.
+            models.Index(
+                fields=["id"],
+                condition=models.Q(customers_counted=False),
+                name="segment_customers_to_count",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -138,6 +147,31 @@ class OperationCount(models.Model):
 
     def __str__(self) -> str:
         return f"day {self.day}, operation {self.operation_id}: {self.requests}"
+
+
+class CustomerDay(models.Model):
+    """A customer's requests of one UTC day; without a customer everybody's, which tells that the day has data."""
+
+    day = models.IntegerField()  # since 1970
+    customer = models.ForeignKey(
+        Customer, null=True, on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
+    requests = models.BigIntegerField()
+    failed = models.BigIntegerField()
+    latest_ms = models.BigIntegerField()  # epoch ms of the latest one
+
+    class Meta:
+        constraints = [
+            # `customer_days`: one row to add to, and the days of a profile.
+            models.UniqueConstraint(
+                "customer", "day", nulls_distinct=False, name="customer_day_once"
+            ),
+        ]
+        # `jobs.drop_old_counts`.
+        indexes = [models.Index(fields=["day"], name="customer_day")]
+
+    def __str__(self) -> str:
+        return f"day {self.day}, customer {self.customer_id}: {self.requests}"
 
 
 class UnnamedGroups(models.Model):

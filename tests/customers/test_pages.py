@@ -110,7 +110,7 @@ def test_a_profile_shows_each_incident_once_with_the_newest_numbers(
     attach(world.incident, later)
     client.force_login(world.amy)
 
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(12):
         page = client.get(reverse("customers:profile", args=["acme"]))
 
     assert page.text.count("Checkout fails for some") == 1

@@ -1,7 +1,7 @@
 """What a chart says: data, and the same numbers as a table. Pure; the same data is the same chart."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -72,12 +72,15 @@ def line(
     zero: bool = True,
     places: int = 0,
     share: bool = False,
+    daily: bool = False,
 ) -> Chart:
     """Show a number over time, its usual range behind it and the incident shaded; None is a hole.
 
     `label` stands at the end of the line. `ticks` are the moments when we said something. `zero` is for numbers
     that are counted; without it the line may begin where the numbers do. `share`: 0..1, read as percent.
+    `daily`: a point is a whole UTC day, named without a clock.
     """
+    clock = _day if daily else _clock
     usual = {one.at: one for one in band}
     known = [value for _, value in points if value is not None]
 
@@ -86,10 +89,14 @@ def line(
             return CANNOT_TELL
         return f"{number(value * 100, 1)} %" if share else number(value, places)
 
-    head = ["Time (UTC)", label[:1].upper() + label[1:], *(["Usually"] if band else [])]
+    head = [
+        "Day (UTC)" if daily else "Time (UTC)",
+        label[:1].upper() + label[1:],
+        *(["Usually"] if band else []),
+    ]
     rows = []
     for at, value in points:
-        row = [_clock(at), said(value)]
+        row = [clock(at), said(value)]
         if band:
             range_ = usual.get(at)
             row.append(f"{said(range_.low)} to {said(range_.high)}" if range_ else CANNOT_TELL)
@@ -97,7 +104,7 @@ def line(
     return Chart(
         kind="line",
         title=title,
-        summary=f"From {said(min(known))} to {said(max(known))} {label}, {_span([at for at, _ in points])}."
+        summary=f"From {said(min(known))} to {said(max(known))} {label}, {_span([at for at, _ in points], clock)}."
         if known
         else f"{CANNOT_TELL.capitalize()} for any moment.",
         data={
@@ -211,5 +218,10 @@ def _clock(at: datetime) -> str:
     return f"{moment.day} {moment:%b, %H:%M}"
 
 
-def _span(moments: Sequence[datetime]) -> str:
-    return f"{_clock(moments[0])} to {_clock(moments[-1])} UTC" if moments else "at no time"
+def _day(at: datetime) -> str:
+    moment = at.astimezone(UTC)
+    return f"{moment.day} {moment:%b}"
+
+
+def _span(moments: Sequence[datetime], clock: Callable[[datetime], str] = _clock) -> str:
+    return f"{clock(moments[0])} to {clock(moments[-1])} UTC" if moments else "at no time"

@@ -22,7 +22,7 @@ from apps.outreach.queries.messages import (
     who_can_approve,
     with_snapshot,
 )
-from apps.outreach.queries.profiles import IncidentOfTheirs, history, promises
+from apps.outreach.queries.profiles import IncidentOfTheirs, Past, history, past, promises
 from apps.outreach.queries.today import OpenIncident, Today, today
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "Freshness",
     "IncidentOfTheirs",
     "OpenIncident",
+    "Past",
     "Today",
     "customers_to_write_to",
     "earlier_message_ids",
@@ -43,6 +44,7 @@ __all__ = [
     "latest_snapshot",
     "latest_update",
     "outreach_list",
+    "past",
     "promises",
     "reachable",
     "standing_approval",
