@@ -36,7 +36,7 @@ GROUPS = (
 
 
 class CustomerFilter(forms.Form):
-    """Search, kind, account manager, tag, parent, archived, order; what is not a choice is no filter."""
+    """Search, the list's filters and its order; what is not a choice is no filter."""
 
     q = forms.CharField(required=False, max_length=200)
     kind = forms.ChoiceField(required=False, choices=[("", "All kinds"), *Kind.choices])
@@ -45,6 +45,14 @@ class CustomerFilter(forms.Form):
     parent = forms.SlugField(required=False, max_length=100)
     archived = forms.ChoiceField(
         required=False, choices=[("", "Current"), ("only", "Archived"), ("all", "Both")]
+    )
+    lacks = forms.ChoiceField(
+        required=False,
+        choices=[
+            ("", "Complete or not"),
+            ("contact", "Nobody to mail"),
+            ("rule", "No rule names them"),
+        ],
     )
     sort = forms.ChoiceField(
         required=False, choices=[(turn + key, key) for key in SORTS for turn in ("", "-")]
@@ -65,7 +73,7 @@ class CustomerFilter(forms.Form):
         """Return the filters that can be understood, as `customer_list` takes them."""
         self.is_valid()
         given = self.cleaned_data
-        names = ("kind", "manager", "tag", "parent", "archived", "sort")
+        names = ("kind", "manager", "tag", "parent", "archived", "lacks", "sort")
         return {"search": given.get("q", "")} | {name: given.get(name, "") for name in names}
 
 
@@ -172,6 +180,15 @@ class CustomerForm(CustomerModelForm):
         if not user.can("customer.edit"):
             for name in ("kind", "external_id", "account_manager", "parent"):
                 del self.fields[name]
+
+    def wrong(self) -> list[tuple[str, str, str]]:
+        """Return what is wrong with single fields, as they stand on the page: a field's id, its label, the error."""
+        return [
+            (str(field.id_for_label), f"{title}: {field.label}", error)
+            for title, _, fields in self.groups()
+            for field in fields
+            for error in field.errors
+        ]
 
     def groups(self) -> list[tuple[str, str, list[BoundField]]]:
         """Return the parts of the form that this person fills in."""

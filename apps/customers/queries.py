@@ -2,12 +2,12 @@
 
 from decimal import Decimal
 
-from django.db.models import Count, F, Func, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, Func, OuterRef, Q, QuerySet, Subquery
 from django.db.models.expressions import Combinable, OrderBy
 from django.db.models.functions import Coalesce, Lower
 
 from apps.accounts.models import Role, User
-from apps.customers.models import Contact, Customer
+from apps.customers.models import Contact, Customer, CustomerQuerySet, IdentificationRule, Kind
 
 #: ?sort= -> the column; "-" before it turns it round.
 SORTS: dict[str, F | Lower] = {
@@ -26,14 +26,16 @@ def customer_list(
     tag: str = "",
     parent: str = "",
     archived: str = "",
+    lacks: str = "",
     sort: str = "",
 ) -> QuerySet[Customer]:
     """Return the customers that `user` may see, by name.
 
     `search` looks at names, external ids and contacts; `manager` is a user's primary key, or "none";
-    `parent` is a slug; `archived` is "" (not those), "only" or "all".
+    `parent` is a slug; `archived` is "" (not those), "only" or "all";
+    `lacks` is "contact" (businesses and colleagues whom nobody there may be mailed at) or "rule".
     """
-    rows = Customer.objects.visible_to(user)
+    rows = _lacking(Customer.objects.visible_to(user), lacks)
     for word in search.split()[:8]:
         matches = Q(name__icontains=word) | Q(external_id__icontains=word)
         by_contact = Customer.objects.filter(
@@ -61,6 +63,16 @@ def customer_list(
         .annotate(people=_contacts(), willing=_contacts(do_not_contact=False))
         .order_by(*order)
     )
+
+
+def _lacking(rows: CustomerQuerySet, what: str) -> CustomerQuerySet:
+    if what == "contact":
+        willing = Contact.objects.filter(customer=OuterRef("pk"), do_not_contact=False)
+        return rows.exclude(kind=Kind.CONSUMERS).filter(~Exists(willing))
+    if what == "rule":
+        of_theirs = IdentificationRule.objects.filter(customer=OuterRef("pk"), enabled=True)
+        return rows.filter(~Exists(of_theirs))
+    return rows
 
 
 def _contacts(**which: bool) -> Coalesce:
@@ -98,28 +110,41 @@ def account_managers() -> QuerySet[User]:
 
 
 def tolerance(customer: Customer) -> list[tuple[str, str, str]]:
-    """Return what a customer can bear: of what, in their words, and as a number with its unit."""
+    """Return what a customer can bear: of what, in their words, and our number as a sentence ("" = not asked)."""
     minutes, seconds = customer.bears_outage_minutes, customer.bears_delay_seconds
     share, lost = customer.bears_error_share, customer.bears_loss_count
     return [
-        ("An outage", customer.bears_outage, _many(minutes, "minute")),
-        ("Errors", customer.bears_error, "" if share is None else _percent(share)),
-        ("A delay", customer.bears_delay, _many(seconds, "second")),
+        (
+            "An outage",
+            customer.bears_outage,
+            _bears("an outage of", "outage", _many(minutes, "minute")),
+        ),
+        ("Errors", customer.bears_error, _bears("errors on", "errors", _percent(share))),
+        ("A delay", customer.bears_delay, _bears("a delay of", "delay", _many(seconds, "second"))),
         (
             "A loss",
             customer.bears_loss,
-            "none" if lost == 0 else "" if lost is None else f"{lost:,}",
+            _bears("to lose", "loss", None if lost is None else f"{lost:,}" if lost else ""),
         ),
     ]
 
 
-def _many(count: int | None, what: str) -> str:
-    if count is None:
+def _bears(what: str, none_of: str, most: str | None) -> str:
+    """Return the sentence; `most` is None where nobody asked, "" for nothing at all."""
+    if most is None:
         return ""
-    return f"up to {count:,} {what}{'' if count == 1 else 's'}" if count else "none"
+    return f"They can bear {what} up to {most}." if most else f"They can bear no {none_of}."
 
 
-def _percent(share: Decimal) -> str:
+def _many(count: int | None, what: str) -> str | None:
+    if count is None:
+        return None
+    return f"{count:,} {what}{'' if count == 1 else 's'}" if count else ""
+
+
+def _percent(share: Decimal | None) -> str | None:
+    if share is None:
+        return None
     text = f"{share * 100:f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
-    return f"up to {text} % of requests" if share else "none"
+    return f"{text} % of requests" if share else ""

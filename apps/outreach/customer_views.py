@@ -4,10 +4,12 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from apps.accounts.access import PortalRequest, allowed
+from apps.accounts.models import User
 from apps.core.http import render_partial
 from apps.core.notices import notices
 from apps.customers.forms import CustomerFilter
@@ -71,7 +73,10 @@ def profile(request: PortalRequest, slug: str) -> HttpResponse:
         "may_change": request.user.can("customer.own"),
         "tolerance": tolerance(customer),
         "journeys": customer.journeys.order_by("journey", "pk"),
-        "contacts": customer.contacts.order_by("purpose", "name", "pk"),
+        "contacts": Paginator(customer.contacts.order_by("purpose", "name", "pk"), 20).get_page(
+            request.GET.get("page")
+        ),
+        "parent_href": _parent_href(customer, request.user),
         "rules": customer.rules.order_by("position", "pk"),
         "children": Customer.objects.visible_to(request.user)
         .filter(parent=customer)
@@ -102,6 +107,14 @@ def headline(today: queries.Today) -> str:
 
 def _many(count: int, one: str, more: str) -> str:
     return f"{count} {one if count == 1 else more}" if count else ""
+
+
+def _parent_href(customer: Customer, user: User) -> str:
+    """Return where the account that they are a part of is shown; "" where this person may not see it."""
+    parent = customer.parent
+    if parent is None or not (user.is_staff or parent.account_manager_id == user.pk):
+        return ""
+    return reverse("customers:profile", args=[parent.slug])
 
 
 def _lead(customer: Customer) -> str:

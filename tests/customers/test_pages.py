@@ -110,8 +110,32 @@ def test_a_profile_shows_each_incident_once_with_the_newest_numbers(
     attach(world.incident, later)
     client.force_login(world.amy)
 
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         page = client.get(reverse("customers:profile", args=["acme"]))
 
     assert page.text.count("Checkout fails for some") == 1
     assert [one.impact.snapshot_id for one in page.context["history"]] == [later.pk]
+
+
+def test_what_a_customer_lacks_and_the_export_of_what_was_found(client, world):
+    make_contact(make_customer("Globex"), do_not_contact=True)
+    make_customer("Shoppers", kind=Kind.CONSUMERS)
+    IdentificationRule.objects.create(
+        customer=world.acme, attribute=Attribute.HOST, value="acme.example"
+    )
+    client.force_login(world.liaison)
+
+    assert names(client, lacks="contact") == ["Globex"]
+    assert names(client, lacks="rule") == ["Globex", "Shoppers"]
+    link = f"{reverse('customers:export')}?q=glo&amp;lacks=rule"
+    assert link in client.get(LIST, {"q": "glo", "lacks": "rule", "sort": "kind", "page": 1}).text
+
+    def exported(**query):
+        body = client.get(reverse("customers:export"), query).getvalue().decode()
+        return {
+            line.split(",")[2] for line in body.splitlines()[1:] if line.startswith("customer,")
+        }
+
+    assert len(exported()) == 3
+    assert exported(lacks="contact") == {"globex"}
+    assert exported(kind="consumers", sort="-name") == {"shoppers"}

@@ -37,7 +37,8 @@ def test_a_customer_is_made_and_shown(client, ben):
     answer = client.post(page("new"), ACME, follow=True)
 
     assert answer.redirect_chain == [(page("profile", "acme"), 303)]
-    for words in ("up to 10 minutes", "“ten minutes”", "up to 0.1 % of requests", "1,200 of them", "49.90 EUR each",
+    for words in ("They can bear an outage of up to 10 minutes.", "ten minutes",
+                  "errors on up to 0.1 % of requests", "1,200 of them", "49.90 EUR each",
                   "gold", "Europe/Berlin"):  # fmt: skip
         assert words in answer.text, words
     event = AuditEvent.objects.get(action="customer.create")
@@ -94,6 +95,50 @@ def test_what_is_wrong_is_said(client, ben, wrong, words):
     assert answer.status_code == 422
     assert words in answer.text
     assert Customer.objects.count() == 3
+
+
+def test_what_is_wrong_is_listed_on_top_with_links(client, ben):
+    answer = client.post(page("new"), ACME | {"name": "", "bears_error_share": "x"})
+
+    assert answer.context["form"].wrong()[0][:2] == ("id_name", "Who they are: Name")
+    for link in (
+        'href="#id_name"',
+        'href="#id_bears_error_share"',
+        '<details class="disclosure" open>',
+    ):
+        assert link in answer.text, link
+    assert '<details class="disclosure">' in client.get(page("new")).text
+
+
+def test_accounts_are_shown_both_ways(client, ben):
+    group = make_customer("Group")
+    make_customer("Part", parent=group)
+
+    assert page("profile", "group") in client.get(page("profile", "part")).text
+    answer = client.get(page("profile", "group")).text
+    assert page("profile", "part") in answer
+    assert "told on their own pages" in answer
+    amy = make_user("Amy", role=Role.ACCOUNT_MANAGER)
+    Customer.objects.filter(slug="part").update(account_manager=amy)
+    client.force_login(amy)
+    assert f'href="{page("profile", "group")}"' not in client.get(page("profile", "part")).text
+
+
+def test_a_profile_with_many_contacts_shows_some_and_asks_no_more(
+    client, ben, django_assert_max_num_queries
+):
+    acme = make_customer("Acme")
+    Contact.objects.bulk_create(
+        Contact(customer=acme, name=f"محمد 山田 {n:03}", email=f"c{n}@acme.example")
+        for n in range(500)
+    )
+
+    with django_assert_max_num_queries(15):
+        answer = client.get(page("profile", "acme"), {"page": 3})
+
+    assert "41–60 of 500 contacts" in answer.text
+    assert "c40@acme.example" in answer.text
+    assert "c60@acme.example" not in answer.text
 
 
 def test_nobody_is_part_of_what_is_part_of_them(client, ben):

@@ -109,13 +109,16 @@ def _told(customer: Customer, days: Days) -> list[str]:
     told = [
         f"They sent requests on {len(active)} of the {_many(len(days.known), 'day')} that we hold data of."
     ]
+    if len(days.known) == 1:
+        when = days.known[0].date
+        told = [f"We hold data of one day so far, {when.day} {when:%B}."]
     worst = max(active, key=lambda day: (day.share or 0, day.requests or 0))
-    if worst.share:
+    if worst.share and len(active) > 1:
         told.append(
             f"The worst day was {worst.date.day} {worst.date:%B}: {percent(worst.share)} of "
             f"{number(worst.requests)} requests failed."
         )
-    else:
+    elif not worst.share:
         told.append("None of their requests failed.")
     if (bears := customer.bears_error_share) is not None:
         over = [day for day in active if (day.share or 0) > bears]
