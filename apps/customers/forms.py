@@ -181,13 +181,13 @@ class CustomerForm(CustomerModelForm):
             for name in ("kind", "external_id", "account_manager", "parent"):
                 del self.fields[name]
 
-    def wrong(self) -> list[tuple[str, str, str]]:
-        """Return what is wrong with single fields, as they stand on the page: a field's id, its label, the error."""
+    def wrong(self) -> list[tuple[str, str]]:
+        """Return the fields with errors in the order of the page: id and what it is called there."""
         return [
-            (str(field.id_for_label), f"{title}: {field.label}", error)
+            (str(field.id_for_label), f"{title}: {field.label}")
             for title, _, fields in self.groups()
             for field in fields
-            for error in field.errors
+            if field.errors
         ]
 
     def groups(self) -> list[tuple[str, str, list[BoundField]]]:

@@ -100,7 +100,7 @@ def test_what_is_wrong_is_said(client, ben, wrong, words):
 def test_what_is_wrong_is_listed_on_top_with_links(client, ben):
     answer = client.post(page("new"), ACME | {"name": "", "bears_error_share": "x"})
 
-    assert answer.context["form"].wrong()[0][:2] == ("id_name", "Who they are: Name")
+    assert answer.context["form"].wrong()[0] == ("id_name", "Who they are: Name")
     for link in (
         'href="#id_name"',
         'href="#id_bears_error_share"',
