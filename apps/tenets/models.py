@@ -199,6 +199,16 @@ CALENDAR_UNITS = ("d", "w", "M", "Q", "Y")
 #: Kinds that are about a time: of a wait, until somebody is told, until it works again.
 TIMED = (ClauseKind.FRESHNESS, ClauseKind.NOTICE, ClauseKind.RECOVERY)
 
+
+def is_local(text: str) -> bool:
+    """Whether a calendar's beginning is written as it should be."""
+    try:
+        datetime.strptime(text, LOCAL)  # noqa: DTZ007  (local on purpose)
+    except ValueError:
+        return False
+    return True
+
+
 _SHARE = Q(target__gte=0, target__lt=1, target__isnull=False)
 
 
@@ -319,10 +329,5 @@ class Clause(models.Model):
         """Refuse a calendar that there is not."""
         if self.window_zone and self.window_zone not in available_timezones():
             raise ValidationError(f"There is no time zone {self.window_zone}.")
-        if self.window_start:
-            try:
-                datetime.strptime(self.window_start, LOCAL)  # noqa: DTZ007  (local on purpose)
-            except ValueError:
-                raise ValidationError(
-                    "A calendar begins at a local time such as 2026-01-01 00:00:00."
-                ) from None
+        if self.window_start and not is_local(self.window_start):
+            raise ValidationError("A calendar begins at a local time such as 2026-01-01 00:00:00.")

@@ -19,12 +19,14 @@ from apps.catalog.models import Service
 from apps.core.http import SeeOther, form_page
 from apps.customers.models import Kind
 from apps.tenets import actions, queries
-from apps.tenets.forms.clauses import ClauseForm, ClauseForms
+from apps.tenets.actions import MOST_CLAUSES
+from apps.tenets.forms.clause_set import PREFIX, ClauseForms, as_written, rearranged
+from apps.tenets.forms.clauses import ClauseForm
 from apps.tenets.forms.guide import ChoiceOfGuide, GuideForm
 from apps.tenets.forms.importing import ImportForm
 from apps.tenets.forms.versions import TenetForm, VersionForm
 from apps.tenets.guide import Witness, clauses_of, promise_of
-from apps.tenets.models import Audience, Tenet, TenetVersion, VersionState
+from apps.tenets.models import Audience, ClauseKind, Tenet, TenetVersion, VersionState
 from apps.tenets.openslo.checking import check
 from apps.tenets.openslo.drafting import Drafted, UnableToImport, make_drafts
 from apps.tenets.openslo.writing import export
@@ -124,28 +126,49 @@ def new(request: PortalRequest) -> HttpResponse:
 @allowed(actions.WRITE)
 @form_page
 def write(request: PortalRequest, slug: str) -> HttpResponse:
-    """Write the next version, beginning with the words of the newest; save it, or give it for review at once."""
+    """Write the next version, beginning with the words of the newest; save it, or give it for review at once.
+
+    A button named edit adds, moves or removes a clause: the form comes back so, and nothing is saved.
+    """
     tenet = _tenet(slug)
     newest = queries.versions_of(tenet).first()
-    if request.method == "POST":
+    clauses: Any
+    invalid, lookout = False, None
+    if request.method == "POST" and "edit" in request.POST:
+        typed = request.POST
+        form = VersionForm(initial={name: typed.get(name) for name in VersionForm.base_fields})
+        written, lookout = rearranged(
+            as_written(typed), edit=typed["edit"], kind=typed.get("new_kind", "")
+        )
+        clauses = _clauses(tenet, written)
+    elif request.method == "POST":
         form = VersionForm(request.POST)
-        clauses = ClauseForms(request.POST, form_kwargs={"service": tenet.service}, prefix="clause")
+        clauses = ClauseForms(request.POST, form_kwargs={"service": tenet.service}, prefix=PREFIX)
+        if _kept(request, tenet, form, clauses):
+            return _see(slug)
+        invalid = True
     else:
         form = VersionForm(initial=VersionForm.values_of(newest) if newest else None)
-        clauses = ClauseForms(
-            initial=[ClauseForm.values_of(one) for one in newest.clauses.all()] if newest else None,
-            form_kwargs={"service": tenet.service},
-            prefix="clause",
-        )
-    invalid = request.method == "POST" and not _kept(request, tenet, form, clauses)
-    if request.method == "POST" and not invalid:
-        return _see(slug)
+        held = newest.clauses.all() if newest else ()
+        clauses = _clauses(tenet, [ClauseForm.values_of(one) for one in held])
     return render(
         request,
         "tenets/write.html",
-        {"tenet": tenet, "newest": newest, "form": form, "clauses": clauses},
+        {
+            "tenet": tenet,
+            "newest": newest,
+            "form": form,
+            "clauses": clauses,
+            "lookout": lookout,
+            "kinds": ClauseKind.choices,
+            "most": MOST_CLAUSES,
+        },
         status=422 if invalid else 200,
     )
+
+
+def _clauses(tenet: Tenet, initial: list[dict[str, Any]]) -> Any:
+    return ClauseForms(initial=initial, form_kwargs={"service": tenet.service}, prefix=PREFIX)
 
 
 def _kept(request: PortalRequest, tenet: Tenet, form: VersionForm, clauses: Any) -> bool:

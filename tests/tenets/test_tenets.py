@@ -524,7 +524,10 @@ def test_from_nothing_to_promised_by_forms(client, alice, ada):
         {"clause-0-target": ""},
         {"clause-0-target": "100"},
         {"clause-0-target": "NaN"},
-        {"clause-0-kind": "invariant"},
+        {"clause-0-kind": "freshness"},
+        {"clause-0-dimension": "communication"},
+        {"clause-0-window_start": "soon", "clause-0-window_zone": "UTC"},
+        {"clause-1-target": "99"},
         {"clause-0-journey": "x"},
         {"clause-0-within": "25", "clause-0-within_unit": "days"},
         {"clause-TOTAL_FORMS": "x"},
@@ -535,6 +538,53 @@ def test_a_version_that_cannot_be_comes_back(client, alice, tenet, fields):
     client.force_login(alice)
     answer = client.post(reverse("tenets:write", args=["orders"]), written(**fields))
     assert answer.status_code == 422
+    assert not TenetVersion.objects.exists()
+
+
+def test_what_does_not_belong_to_the_kind_is_left_out(client, alice, tenet):
+    client.force_login(alice)
+    fields = {"clause-0-max_count": "3", "clause-0-op": "lt", "clause-0-value": "9"}
+    for kind, kept in (
+        ("invariant", {"target": None, "max_count": 3, "op": "lt"}),
+        ("recovery", {"target": Decimal("0.999"), "max_count": None, "op": ""}),
+        ("budget", {"target": Decimal("0.999"), "max_count": None, "op": "lt"}),
+    ):
+        within = {"clause-0-within": "5"} if kind == "recovery" else {}
+        answer = client.post(
+            reverse("tenets:write", args=["orders"]),
+            written(**fields, **within, **{"clause-0-kind": kind}),
+        )
+        assert answer.status_code == 303, answer.text
+        clause = Clause.objects.get()
+        assert {name: getattr(clause, name) for name in kept} == kept
+
+
+def test_clauses_are_added_moved_and_removed_by_buttons(client, alice, tenet):
+    client.force_login(alice)
+    address = reverse("tenets:write", args=["orders"])
+
+    def pressed(edit, **fields):
+        page = client.post(address, {**typed, **fields, "edit": edit})
+        assert page.status_code == 200
+        assert page.context["form"]["promise"].value() == "Half a sen"
+        return [
+            (form["kind"].value(), form["text"].value() or "") for form in page.context["clauses"]
+        ]
+
+    typed = written(
+        **{"promise": "Half a sen", "clause-1-text": "Second", "clause-1-target": "none of yours"}
+    )
+    first, second = ("budget", "Orders that go through"), ("budget", "Second")
+    assert pressed("add", new_kind="recovery") == [first, second, ("recovery", "")]
+    assert pressed("add", new_kind="pets") == [first, second, ("budget", "")]
+    assert pressed("down-0") == pressed("up-1") == [second, first]
+    assert pressed("up-0") == pressed("down-1") == pressed("down-7") == [first, second]
+    assert pressed("remove-0") == [second]
+    assert pressed("remove-1", **{"clause-TOTAL_FORMS": "x"}) == [("budget", "")]
+    assert pressed("\0", **{"clause-TOTAL_FORMS": "9" * 50}) == [("budget", "")]
+    many = {"clause-TOTAL_FORMS": "12", **{f"clause-{n}-text": str(n) for n in range(12)}}
+    assert len(pressed("add", **many)) == 12
+    assert "none of yours" in client.post(address, {**typed, "edit": "up-1"}).text
     assert not TenetVersion.objects.exists()
 
 

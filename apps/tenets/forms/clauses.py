@@ -1,19 +1,25 @@
 """The measurable parts of a promise."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
-from zoneinfo import available_timezones
+from typing import Any
 
 from django import forms
 
 from apps.catalog.models import Journey, Operation, Service
-from apps.tenets.actions import MOST_CLAUSES, ClauseDraft
+from apps.tenets.actions import ClauseDraft
 from apps.tenets.content import SAID
+from apps.tenets.forms.fitting import (
+    LEFT_OUT,
+    NEEDED_FOR,
+    SHOWN_FOR,
+    TIMES,
+    begun,
+    milliseconds,
+    misfits,
+)
 from apps.tenets.models import (
-    CALENDAR_UNITS,
-    ROLLING_UNITS,
-    TIMED,
     Budgeting,
     Clause,
     ClauseKind,
@@ -22,14 +28,14 @@ from apps.tenets.models import (
     WindowUnit,
 )
 
-#: The units people write times in, in milliseconds, from the smallest.
-TIMES = {
-    "milliseconds": 1,
-    "seconds": 1000,
-    "minutes": 60_000,
-    "hours": 3_600_000,
-    "days": 86_400_000,
-}
+
+@dataclass(frozen=True)
+class Field:
+    """A field of a clause, with the kinds that it is shown for and those that need it."""
+
+    bound: forms.BoundField
+    shown_for: str
+    needed_for: str
 
 
 class ClauseForm(forms.Form):
@@ -50,14 +56,14 @@ class ClauseForm(forms.Form):
         max_digits=6,
         decimal_places=4,
         label="At least, in percent",
-        help_text="A budget needs it. Where a time is promised, nothing here means always.",
+        help_text="Such as 99.9. Where a time is promised, nothing here means always.",
     )
     max_count = forms.IntegerField(
         required=False,
         min_value=0,
         max_value=2**31 - 1,
         label="At most, times",
-        help_text="Of an invariant; nothing here means never.",
+        help_text="Nothing here means never.",
     )
     within = forms.DecimalField(
         required=False,
@@ -136,6 +142,11 @@ class ClauseForm(forms.Form):
     value = forms.DecimalField(required=False, max_digits=20, decimal_places=6, label="Number")
     unit = forms.CharField(max_length=20, required=False, label="In")
 
+    #: What every clause is asked for, by rows of the page.
+    MAIN = (
+        ("kind", "dimension"), ("text",), ("target", "max_count", "within", "within_unit"), ("journey",),
+        ("tolerance", "consequence"),
+    )  # fmt: skip
     #: What most clauses leave as it is.
     FINE = (
         "window_count", "window_unit", "window_zone", "window_start", "min_events", "budgeting",
@@ -152,13 +163,22 @@ class ClauseForm(forms.Form):
             assert isinstance(field, forms.ModelChoiceField)  # noqa: S101  (for the type)
             field.queryset = found
 
-    def main(self) -> list[forms.BoundField]:
-        """Return the fields that every clause is asked for."""
-        return [field for field in self if field.name not in {"text", *self.FINE}]
+    def rows(self) -> Iterator[list[Field]]:
+        """Yield the fields that every clause is asked for, by rows of the page."""
+        for names in self.MAIN:
+            yield [self._field(name) for name in names]
 
-    def fine(self) -> list[forms.BoundField]:
+    def fine(self) -> list[Field]:
         """Return the fields that most clauses leave as they are."""
-        return [self[name] for name in self.FINE]
+        return [self._field(name) for name in self.FINE]
+
+    def _field(self, name: str) -> Field:
+        every = ClauseKind.values
+        return Field(
+            self[name],
+            " ".join(SHOWN_FOR.get(name, every)),
+            " ".join(NEEDED_FOR.get(name, ())),
+        )
 
     @property
     def fine_differs(self) -> bool:
@@ -173,9 +193,15 @@ class ClauseForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Ask for what the kind of clause needs."""
         data: dict[str, Any] = super().clean() or {}
-        if not data.get("text") or self.errors:
+        if self.errors:
             return data
-        for field, problem in _missing(data):
+        if not data.get("text"):
+            if begun(data):
+                self.add_error("text", "Say what is measured, or remove the clause.")
+            return data
+        for name in LEFT_OUT[data["kind"]]:
+            data[name] = None
+        for field, problem in misfits(data):
             self.add_error(field, problem)
         return data
 
@@ -198,8 +224,8 @@ class ClauseForm(forms.Form):
             kind=kind,
             dimension=Dimension.COMMUNICATION if kind == ClauseKind.NOTICE else data["dimension"],
             target=_share(data.get("target")),
-            max_count=data.get("max_count") if kind == ClauseKind.INVARIANT else None,
-            threshold_ms=_milliseconds(data),
+            max_count=data.get("max_count"),
+            threshold_ms=milliseconds(data),
             budgeting=data.get("budgeting") or default.budgeting,
             slice_minutes=data.get("slice_minutes"),
             slice_target=_share(data.get("slice_target")),
@@ -222,67 +248,12 @@ class ClauseForm(forms.Form):
         }
 
 
-def _missing(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    kind, within = data.get("kind"), data.get("within")
-    if kind == ClauseKind.BUDGET and data.get("target") is None:
-        yield "target", "A budget has a share that must go well."
-    if kind == ClauseKind.INVARIANT and data.get("target") is not None:
-        yield "target", "An invariant has no share: it is never broken."
-    if kind in TIMED and within is None:
-        yield "within", "Say within which time."
-    if (_milliseconds(data) or 0) > 2**31 - 1:
-        yield "within", "At most 24 days."
-    if kind != ClauseKind.NOTICE and data.get("dimension") == Dimension.COMMUNICATION:
-        yield "kind", "What is about communication is a notice: told within a time."
-    yield from _missing_window(data)
-    yield from _missing_slices(data)
-    if bool(data.get("op")) != (data.get("value") is not None):
-        yield "value", "A measured value needs both: how it compares, and the number."
-    if data.get("op") and within is not None:
-        yield "value", "Say either a time or another measured value."
-
-
-def _missing_window(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    zone, unit = data.get("window_zone"), data.get("window_unit") or WindowUnit.DAY
-    if not zone and unit not in ROLLING_UNITS:
-        yield "window_zone", "Months, quarters and years are of a calendar: name its time zone."
-    if not zone and data.get("window_start"):
-        yield "window_start", "Only a calendar window has a beginning: name its time zone."
-    if zone and unit not in CALENDAR_UNITS:
-        yield "window_unit", "A calendar has days, weeks, months, quarters and years."
-    if zone and zone not in available_timezones():
-        yield "window_zone", "There is no such time zone; write it as in Europe/Berlin."
-
-
-def _missing_slices(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    how = data.get("budgeting") or Budgeting.OCCURRENCES
-    sliced, good = data.get("slice_minutes"), data.get("slice_target")
-    if how == Budgeting.OCCURRENCES:
-        if sliced is not None or good is not None:
-            yield "budgeting", "Choose slices of time here, or leave their length and share empty."
-        return
-    if data.get("kind") == ClauseKind.INVARIANT:
-        yield "budgeting", "An invariant counts attempts."
-    if sliced is None:
-        yield "slice_minutes", "Say how long a slice is."
-    if how == Budgeting.TIMESLICES and good is None:
-        yield "slice_target", "Say from which share on a slice is good."
-    if how == Budgeting.RATIO_TIMESLICES and good is not None:
-        yield "slice_target", "An average over slices has no share for each slice."
-
-
 def _share(percent: Decimal | None) -> Decimal | None:
     return None if percent is None else percent / 100
 
 
 def _percent(share: Decimal | None) -> str | None:
     return None if share is None else f"{(share * 100).normalize():f}"
-
-
-def _milliseconds(data: Mapping[str, Any]) -> int | None:
-    within = data.get("within")
-    unit = data.get("within_unit") or "minutes"
-    return None if within is None else max(1, round(within * TIMES[unit]))
 
 
 def _in_largest_unit(ms: int | None) -> tuple[str | None, str]:
@@ -292,22 +263,3 @@ def _in_largest_unit(ms: int | None) -> tuple[str | None, str]:
         if ms % size == 0 and ms:
             return str(ms // size), unit
     return str(ms), "milliseconds"
-
-
-if TYPE_CHECKING:
-    _ClauseForms = forms.BaseFormSet[ClauseForm]
-else:
-    _ClauseForms = forms.BaseFormSet
-
-
-class AllClauses(_ClauseForms):
-    """The clauses of a version, in order."""
-
-    def drafts(self) -> list[ClauseDraft]:
-        """Return those that were filled in."""
-        return [draft for form in self.forms if (draft := form.draft())]
-
-
-ClauseForms = forms.formset_factory(
-    ClauseForm, formset=AllClauses, extra=2, max_num=MOST_CLAUSES, absolute_max=MOST_CLAUSES
-)

@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from zoneinfo import available_timezones
 
-from apps.tenets.models import CALENDAR_UNITS, LOCAL, ROLLING_UNITS, Budgeting
+from apps.tenets.models import CALENDAR_UNITS, ROLLING_UNITS, Budgeting, is_local
 from apps.tenets.openslo.findings import Findings, quoted
 from apps.tenets.openslo.reading import At
 from apps.tenets.openslo.words import METHODS, MINUTES
@@ -52,7 +51,7 @@ def _calendar(findings: Findings, calendar: At | None, window: At) -> dict[str, 
             calendar.get("timeZone") or calendar,
             f"timeZone {quoted(zone)} is not in the IANA database, such as America/New_York.",
         )
-    if start and not _is_local(start):
+    if start and not is_local(start):
         findings.error(
             calendar.get("startTime") or calendar,
             "startTime is written as 2020-01-21 12:30:00, without a zone.",
@@ -117,11 +116,3 @@ def _slice_minutes(findings: Findings, length: At | None, node: At) -> int | Non
         findings.error(length, words)
         return None
     return int(found[1]) * MINUTES[found[2]]
-
-
-def _is_local(text: str) -> bool:
-    try:
-        datetime.strptime(text, LOCAL)  # noqa: DTZ007  (local on purpose)
-    except ValueError:
-        return False
-    return True
