@@ -1,37 +1,55 @@
 """What traffic shows that a kind of customer bears today: for who writes tenets, which cannot read impact."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from apps.catalog.models import Journey
+from apps.customers.models import Kind
 from apps.impact.models import ImpactSnapshot
 from apps.tenets.guide import Evidence
 
 #: Enough to say something, few enough to read.
 SNAPSHOTS = 20
 
+Window = tuple[datetime, datetime]
+
 
 def witness(*, kind: str, journeys: Sequence[Journey]) -> dict[int, Evidence]:
-    """Return, for each journey of the latest snapshots, how attempts of this kind of customer ended."""
+    """Return, for every journey, how attempts of this kind of customer ended, or why that cannot be told.
+
+    Of impacts over windows that overlap only the latest counts: no attempt is counted twice.
+    """
     rows = ImpactSnapshot.objects.order_by("-as_of", "-pk").values_list(
-        "as_of", "result__customers"
+        "run__window_from", "run__window_to", "result__customers"
     )[:SNAPSHOTS]
     names = {journey.name: journey.pk for journey in journeys}
     sums: dict[int, dict[str, int]] = {}
-    windows: dict[int, int] = {}
-    for _, customers in rows:
+    windows: dict[int, list[Window]] = {}
+    taken: list[Window] = []
+    anybody = False
+    for begins, ends, customers in rows:
+        if any(begins < other_ends and other < ends for other, other_ends in taken):
+            continue
+        taken.append((begins, ends))
         seen = set()
         for customer in customers or []:
             if customer.get("kind") != kind:
                 continue
+            anybody = True
             for journey in customer.get("journeys") or []:
                 pk = names.get(journey.get("name", ""))
                 if pk is not None:
                     _add(sums.setdefault(pk, {}), journey.get("attempts") or {})
                     seen.add(pk)
         for pk in seen:
-            windows[pk] = windows.get(pk, 0) + 1
-    return {pk: _say(attempts, windows[pk]) for pk, attempts in sums.items() if attempts["total"]}
+            windows.setdefault(pk, []).append((begins, ends))
+    return {
+        journey.pk: _say(sums[journey.pk], windows[journey.pk])
+        if sums.get(journey.pk, {}).get("total")
+        else _cannot_tell(journey, kind, taken, anybody=anybody)
+        for journey in journeys
+    }
 
 
 def _add(into: dict[str, int], attempts: Mapping[str, Any]) -> None:
@@ -40,7 +58,7 @@ def _add(into: dict[str, int], attempts: Mapping[str, Any]) -> None:
         into[name] = into.get(name, 0) + int(number or 0)
 
 
-def _say(attempts: Mapping[str, int], windows: int) -> Evidence:
+def _say(attempts: Mapping[str, int], windows: Sequence[Window]) -> Evidence:
     total = attempts["total"]
     first = attempts.get("first_try", 0) + attempts.get("slow", 0)
     retried, left = attempts.get("retried", 0), attempts.get("gave_up", 0)
@@ -48,5 +66,33 @@ def _say(attempts: Mapping[str, int], windows: int) -> Evidence:
     text = f"Of {total:,} attempts, {first:,} worked at the first try; {failed:,} did not."
     if failed:
         text += f" After a failure {retried:,} tried again and got through, {left:,} gave up."
-    what = "the latest impact" if windows == 1 else f"the latest {windows} impacts"
-    return Evidence(text=text, basis=f"Counted in {what} computed: mostly windows of incidents.")
+    if unknown := attempts.get("cannot_tell", 0):
+        text += f" How {unknown:,} ended cannot be told."
+    return Evidence(
+        text=text,
+        basis=f"Counted in the {_span(windows)}. Impact is mostly computed for incidents: quiet days are not in it.",
+    )
+
+
+def _cannot_tell(
+    journey: Journey, kind: str, taken: Sequence[Window], *, anybody: bool
+) -> Evidence:
+    if not taken:
+        why = "no impact has been computed yet"
+    elif not anybody:
+        why = f"the {_span(taken)} names no customer of the kind {Kind(kind).label.lower()}"
+    else:
+        why = f"the {_span(taken)} has no attempt at {journey.name} by this kind of customer"
+    return Evidence(text="", basis=f"{why[0].upper()}{why[1:]}.")
+
+
+def _span(windows: Iterable[Window]) -> str:
+    """Name the windows that were looked at: “Impact of 2 windows between … and … UTC”."""
+    found = list(windows)
+    begins, ends = min(one for one, _ in found), max(one for _, one in found)
+    same = begins.date() == ends.date()
+    to = f"{ends:%H:%M}" if same else f"{ends:%-d %B %Y, %H:%M}"
+    what = "the window" if len(found) == 1 else f"{len(found)} windows between"
+    return (
+        f"impact of {what} {begins:%-d %B %Y, %H:%M} {'to' if len(found) == 1 else 'and'} {to} UTC"
+    )

@@ -9,6 +9,7 @@ from apps.catalog.models import Journey
 from apps.customers.models import Kind
 from apps.tenets.actions import ClauseDraft
 from apps.tenets.models import Budgeting, ClauseKind, Dimension
+from apps.tenets.wording import count
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What traffic says about a journey today, in a sentence, and since when."""
+    """What traffic says about a journey today in a sentence, "" when it cannot be told; and when, or why not."""
 
     text: str
     basis: str
@@ -65,7 +66,7 @@ class Witness(Protocol):
     """Says what traffic shows that a kind of customer bears; given by who can read traffic."""
 
     def __call__(self, *, kind: str, journeys: Sequence[Journey]) -> dict[int, Evidence]:
-        """Return what is known of journeys, by their ids."""
+        """Return what is known of every journey, or why nothing is, by their ids."""
         ...
 
 
@@ -80,12 +81,43 @@ def clauses_of(journey: Journey, answers: dict[str, Answer]) -> list[ClauseDraft
 
 
 def promise_of(journeys: Sequence[Journey], answers: Sequence[dict[str, Answer]]) -> str:
-    """Return a first sentence for the promise; people write a better one."""
+    """Return a first wording of the promise, no stronger than its weakest journey; people write a better one."""
     names = _listed([journey.name for journey in journeys])
-    parts = [f"{names} works when you need it."]
-    if any(answer["loss"].bears == "no" for answer in answers):
-        parts.append("We never lose what we have acknowledged.")
-    return " ".join(parts)
+    many = len(journeys) > 1
+    outage, error, delay, loss = (
+        _weakest([one[question.name] for one in answers]) for question in QUESTIONS
+    )
+    parts, first = [], ""
+    if outage:
+        first = f"{names} {'work' if many else 'works'} when you need {'them' if many else 'it'}"
+        if outage.bears == "some":
+            first += f", apart from at most {count(outage.number, 'minute')} in 28 days"
+    elif error:
+        first = f"{names} {'go' if many else 'goes'} through at the first try"
+        if error.bears == "some":
+            first += f", but for at most {error.number:,} of 1,000 attempts"
+    if delay:
+        seconds = count(_seconds(delay), "second")
+        done = f"{'are' if many else 'is'} done within {seconds}"
+        first = f"{first}, and {done}" if first else f"{names} {done}"
+    if first:
+        parts.append(f"{first}.")
+    if loss:
+        lost = "never lose" if loss.bears == "no" else f"lose at most {loss.number:,} of"
+        about = "" if first else f" of {names}"
+        parts.append(f"We {lost} what we have acknowledged{about}.")
+    return " ".join(parts) or f"{names}: we keep the clauses below."
+
+
+def _weakest(answers: Sequence[Answer]) -> Answer | None:
+    """Return the answer that holds for all, None where one of them is promised nothing."""
+    if any(one.bears == "yes" for one in answers):
+        return None
+    return max(answers, key=lambda one: (one.bears == "some", one.number))
+
+
+def _seconds(answer: Answer) -> int:
+    return 1 if answer.bears == "no" else max(1, answer.number)
 
 
 def _outage(journey: Journey, answer: Answer) -> ClauseDraft:
@@ -97,7 +129,7 @@ def _outage(journey: Journey, answer: Answer) -> ClauseDraft:
         budgeting=Budgeting.TIMESLICES,
         slice_minutes=1,
         slice_target=Decimal("0.95"),
-        tolerance=_bears(answer, f"{answer.number} minutes in 28 days"),
+        tolerance=_bears(answer, f"{count(answer.number, 'minute')} in 28 days"),
         journey=journey,
     )
 
@@ -108,20 +140,20 @@ def _error(journey: Journey, answer: Answer) -> ClauseDraft:
         text=f"{journey.name} goes through at the first try",
         dimension=Dimension.ERROR,
         target=_below_one(share),
-        tolerance=_bears(answer, f"{answer.number} of 1,000 attempts"),
+        tolerance=_bears(answer, f"{answer.number:,} of 1,000 attempts"),
         journey=journey,
     )
 
 
 def _delay(journey: Journey, answer: Answer) -> ClauseDraft:
-    seconds = 1 if answer.bears == "no" else max(1, answer.number)
+    seconds = _seconds(answer)
     return ClauseDraft(
         text=f"{journey.name} is done in time",
         kind=ClauseKind.FRESHNESS,
         dimension=Dimension.DELAY,
         target=Decimal("0.99"),
         threshold_ms=seconds * 1000,
-        tolerance=_bears(answer, f"{seconds} seconds"),
+        tolerance=_bears(answer, count(seconds, "second")),
         journey=journey,
     )
 
@@ -133,7 +165,7 @@ def _loss(journey: Journey, answer: Answer) -> ClauseDraft:
         kind=ClauseKind.INVARIANT,
         dimension=Dimension.LOSS,
         max_count=most,
-        tolerance=_bears(answer, f"{most} in 28 days"),
+        tolerance=_bears(answer, f"{most:,} in 28 days"),
         journey=journey,
     )
 

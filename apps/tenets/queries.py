@@ -4,17 +4,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
+from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Count, F, Prefetch, QuerySet
 
 from apps.accounts.models import User
 from apps.catalog.models import Journey
 from apps.customers.models import Customer, Kind
 from apps.tenets.models import Clause, Tenet, TenetVersion, VersionState
-from apps.tenets.wording import ClauseRow, clause_in_words
+from apps.tenets.wording import ClauseRow, clause_in_words, count, percent
 
 #: A review that is due within this time is said so.
 SOON = timedelta(days=14)
+#: How many customers are quoted on what they bear.
+MOST_EXAMPLES = 3
+_BEARS = (
+    ("bears_outage", "An outage", "bears_outage_minutes"),
+    ("bears_error", "Errors", "bears_error_share"),
+    ("bears_delay", "A delay", "bears_delay_seconds"),
+    ("bears_loss", "A loss", "bears_loss_count"),
+)
 OPEN = (VersionState.DRAFT, VersionState.IN_REVIEW, VersionState.ACTIVE)
 
 
@@ -111,6 +120,62 @@ def version_rows(versions: Iterable[TenetVersion], *, user: User) -> list[Versio
 def journeys_of(service_id: int) -> QuerySet[Journey]:
     """Return a service's journeys by name."""
     return Journey.objects.filter(service_id=service_id).order_by("name", "pk")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerance:
+    """What customers of a kind say themselves that they bear of one thing."""
+
+    name: str
+    words: str
+    said: int  # how many gave a number
+    strictest: str  # the smallest number, with its unit
+    examples: Sequence[Customer]  # the strictest first; `.words` is how they put it
+
+
+def tolerances(*, kind: str, user: User) -> tuple[int, list[Tolerance]]:
+    """Return how many customers of a kind there are, and what they say that they bear; the strictest first.
+
+    Only of customers that `user` may see.
+    """
+    seen = Customer.objects.visible_to(user).filter(kind=kind, archived_at=None)
+    counts = seen.aggregate(
+        everybody=Count("pk"), **{f"said_{name}": Count(column) for name, _, column in _BEARS}
+    )
+    found = []
+    for name, words, column in _BEARS:
+        spoken = seen.exclude(**{column: None, name: ""})
+        examples = list(
+            spoken.order_by(F(column).asc(nulls_last=True), "name", "pk")[:MOST_EXAMPLES]
+        )
+        for one in examples:
+            said, number = getattr(one, name), getattr(one, column)
+            one.words = f"“{said}”" if said else _number(name, number)  # type: ignore[attr-defined]
+        least = getattr(examples[0], column) if examples else None
+        found.append(
+            Tolerance(
+                name=name.removeprefix("bears_"),
+                words=words,
+                said=counts[f"said_{name}"],
+                strictest=_number(name, least),
+                examples=examples,
+            )
+        )
+    return counts["everybody"], found
+
+
+def _number(name: str, number: Any) -> str:
+    if number is None:
+        return ""
+    match name:
+        case "bears_outage":
+            return count(number, "minute")
+        case "bears_error":
+            return f"{percent(number)} of requests"
+        case "bears_delay":
+            return count(number, "second")
+        case _:
+            return f"{number:,}"
 
 
 def _whole(versions: QuerySet[TenetVersion]) -> QuerySet[TenetVersion]:

@@ -220,6 +220,7 @@ def guide(request: PortalRequest, witness: Witness | None = None) -> HttpRespons
         else:
             return _see(tenet.slug, "write")
     evidence = witness(kind=kind, journeys=journeys) if witness and journeys else {}
+    asked, tolerances = queries.tolerances(kind=kind, user=request.user)
     return render(
         request,
         "tenets/guide.html",
@@ -229,6 +230,8 @@ def guide(request: PortalRequest, witness: Witness | None = None) -> HttpRespons
             "rows": list(form.rows(evidence)),
             "service": service,
             "kind": Kind(kind),
+            "asked": asked,
+            "tolerances": tolerances,
         },
         status=422 if form.is_bound and form.errors else 200,
     )

@@ -12,10 +12,11 @@ from django.urls import reverse
 from psycopg import errors
 
 from apps.accounts.models import AuditEvent, Role
+from apps.catalog.models import Journey
 from apps.impact.models import ImpactSnapshot
 from apps.tenets import actions, queries
 from apps.tenets.content import sha256_of
-from apps.tenets.guide import QUESTIONS
+from apps.tenets.guide import QUESTIONS, Answer, promise_of
 from apps.tenets.models import Clause, Tenet, TenetVersion, VersionState
 from apps.tenets.wording import difference
 from tests.factories import (
@@ -741,7 +742,71 @@ def test_the_guide_says_what_traffic_shows(client, alice):
     assert "Of 412 attempts, 352 worked at the first try; 60 did not." in page
     assert "28 tried again and got through, 32 gave up" in page
     other = client.get(reverse("tenets:guide"), {"kind": "internal", "service": shop.pk}).text
-    assert "cannot be told yet" in other
+    assert "Today: cannot tell." in other
+    assert "names no customer of the kind" in other
+    assert "impact of the window 22 November 2026, 10:04 to 10:30 UTC" in page
+
+
+def test_the_guide_says_what_they_say_themselves(client, alice, django_assert_max_num_queries):
+    client.force_login(alice)
+    shop = make_service()
+    make_journey(shop, "Purchase", make_operation(shop))
+    make_customer(bears_outage="ten minutes at night", bears_outage_minutes=10)
+    make_customer("Globex", bears_outage_minutes=5, bears_error_share=Decimal("0.001"))
+    make_customer("Wonka", kind="consumers", bears_outage_minutes=1)
+    make_customer("Gone", bears_outage_minutes=1, archived_at=NOW)
+    asked = {"kind": "business", "service": shop.pk}
+    with django_assert_max_num_queries(20):
+        page = client.get(reverse("tenets:guide"), asked).text
+    assert "2 of 2" in page
+    assert "5 minutes" in page
+    assert "“ten minutes at night”" in page
+    assert "0.1 % of requests" in page
+    assert "Wonka" not in page
+    assert "Gone" not in page
+    assert "no impact has been computed yet" in page.lower()
+    other = client.get(reverse("tenets:guide"), {**asked, "kind": "internal"}).text
+    assert "nobody could be asked" in other
+
+
+def answered(**numbers):
+    return {
+        one.name: Answer("yes", 0)
+        if one.name not in numbers
+        else Answer("some" if numbers[one.name] else "no", numbers[one.name])
+        for one in QUESTIONS
+    }
+
+
+@pytest.mark.parametrize(
+    ("answers", "words"),
+    [
+        (
+            [answered(outage=20, error=1, delay=10, loss=0)],
+            (
+                "Purchase works when you need it, apart from at most 20 minutes in 28 days, and is done"
+                " within 10 seconds. We never lose what we have acknowledged."
+            ),
+        ),
+        (
+            [answered(outage=0, delay=1, loss=0), answered(outage=1, delay=3)],
+            (
+                "Purchase and Refund work when you need them, apart from at most 1 minute in 28 days, and"
+                " are done within 3 seconds."
+            ),
+        ),
+        (
+            [answered(error=5)],
+            "Purchase goes through at the first try, but for at most 5 of 1,000 attempts.",
+        ),
+        ([answered(delay=0)], "Purchase is done within 1 second."),
+        ([answered(loss=0)], "We never lose what we have acknowledged of Purchase."),
+        ([answered(loss=0), answered(error=1)], "Purchase and Refund: we keep the clauses below."),
+    ],
+)
+def test_the_first_wording_promises_no_more_than_the_answers(answers, words):
+    journeys = [Journey(name=name) for name in ("Purchase", "Refund")[: len(answers)]]
+    assert promise_of(journeys, answers) == words
 
 
 def test_a_guide_without_answers_comes_back(client, alice):
