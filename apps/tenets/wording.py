@@ -176,6 +176,9 @@ def _clauses(old: TenetVersion | None, new: TenetVersion) -> Iterator[Line]:
             yield Line("same", _whole(clause))
         else:
             yield Line("changed", _changed(twin, clause))
+    places = [twins[clause.position].position for clause in wanted if clause.position in twins]
+    if places != sorted(places):
+        yield Line("changed", "Changed: the clauses stand in another order.")
     kept = {twin.position for twin in twins.values()}
     for clause in left:
         if clause.position not in kept:
@@ -232,11 +235,12 @@ def _pieces(clause: Clause) -> dict[str, str]:
         "dimension": clause.get_dimension_display(),
         "kind": clause.get_kind_display().partition(":")[0],
         "text": f"“{clause.text}”",
-        "about": str(clause.journey or clause.operation or "all attempts"),
+        "about": " and ".join(str(one) for one in (clause.journey, clause.operation) if one)
+        or "all attempts",
         "share": "" if clause.target is None else f"at least {percent(clause.target)}",
         "count": "" if clause.max_count is None else f"at most {count(clause.max_count, 'time')}",
         "time": "" if clause.threshold_ms is None else f"at most {duration(clause.threshold_ms)}",
-        "value": _value(clause),
+        "value": _value(clause) or clause.unit,
         "window": window(clause),
         "slices": f"by slices of {count(clause.slice_minutes or 0, 'minute')}{part}"
         if sliced
@@ -257,7 +261,7 @@ def duration(ms: int) -> str:
     for size, unit in _UNITS:
         if ms >= size and ms % size == 0:
             return count(ms // size, unit)
-    return f"{ms / 1000:g} seconds" if ms > 1000 else f"{ms} ms"
+    return f"{(Decimal(ms) / 1000).normalize():,f} seconds" if ms > 1000 else f"{ms} ms"
 
 
 def count(number: int, what: str) -> str:

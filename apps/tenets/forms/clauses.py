@@ -144,7 +144,7 @@ class ClauseForm(forms.Form):
 
     #: What every clause is asked for, by rows of the page.
     MAIN = (
-        ("kind", "dimension"), ("text",), ("target", "max_count", "within", "within_unit"), ("journey",),
+        ("kind", "dimension", "journey"), ("text",), ("target", "max_count", "within", "within_unit"),
         ("tolerance", "consequence"),
     )  # fmt: skip
     #: What most clauses leave as it is.

@@ -44,6 +44,7 @@ SHOWN_FOR: Mapping[str, tuple[str, ...]] = {
 #: The kinds that cannot do without a field.
 NEEDED_FOR: Mapping[str, tuple[str, ...]] = {
     "text": _ALL,
+    "within_unit": _ALL,
     "target": ("budget",),
     "within": tuple(kind.value for kind in TIMED),
 }
