@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 
+from apps.catalog import patterns
 from apps.catalog.actions import MOST_STEPS
 from apps.catalog.models import Operation, Service
 
@@ -53,6 +54,28 @@ class OperationForm(forms.Form):
         label="Slow after, in milliseconds",
         help_text="The slowest answer that still counts as in time. Empty: no answer is too slow.",
     )
+
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "QUERY")
+
+
+class PatternForm(forms.Form):
+    """A route pattern."""
+
+    method = forms.ChoiceField(choices=[(one, one) for one in METHODS], label="Method")
+    pattern = forms.CharField(
+        max_length=patterns.LONGEST,
+        label="Pattern",
+        help_text="A path with {id} for each whole part that varies, as in /orders/{id}/items. "
+        "You may call it otherwise, such as {order}.",
+    )
+
+    def clean_pattern(self) -> str:
+        """Return the pattern, tidied."""
+        try:
+            return patterns.checked(str(self.cleaned_data["pattern"]))
+        except patterns.InvalidPattern as problem:
+            raise forms.ValidationError(str(problem)) from problem
 
 
 class JourneyForm(forms.Form):

@@ -216,7 +216,7 @@ def delete(request: PortalRequest, pk: int) -> HttpResponse:
 @form_page
 def operation(request: PortalRequest, pk: int) -> HttpResponse:
     """Show an operation, or say what it is."""
-    row = get_object_or_404(Operation.objects.select_related("service"), pk=pk)
+    row = get_object_or_404(Operation.objects.select_related("service", "merged_into"), pk=pk)
     may_edit = request.user.can(actions.EDIT)
     if request.method == "POST" and not may_edit:
         raise PermissionDenied
@@ -230,7 +230,14 @@ def operation(request: PortalRequest, pk: int) -> HttpResponse:
         )
         return _see(row.service)
     journeys = Journey.objects.filter(steps__operation=row).distinct().order_by("name", "pk")
-    context = {"form": form, "operation": row, "journeys": journeys, "may_edit": may_edit}
+    aliases = row.aliases.order_by("name", "pk")
+    context = {
+        "form": form,
+        "operation": row,
+        "journeys": journeys,
+        "page": Paginator(aliases, 50).get_page(request.GET.get("page")),
+        "may_edit": may_edit,
+    }
     return _form(request, "catalog/operation.html", context)
 
 

@@ -18,7 +18,14 @@ from apps.outreach.models import Delivery, Outreach
 from apps.statuspage.models import CustomerReport
 from apps.tenets import actions as tenets
 from apps.tenets.models import Clause, Dimension
-from tests.factories import NOW, make_contact, make_customer, make_service, make_user
+from tests.factories import (
+    NOW,
+    make_contact,
+    make_customer,
+    make_operation,
+    make_service,
+    make_user,
+)
 from tests.incidents.world import drafted
 from tests.outreach.world import World as Told
 from tests.outreach.world import make_world
@@ -127,6 +134,8 @@ def make_access_world() -> World:
         "rule": rule.pk,
         "service": service.slug,
         "operation": operation.pk,
+        "route": make_operation(service, "GET /orders/{id}", route=True).pk,
+        "refused": service.refused_patterns.create(method="GET", pattern="/{id}").pk,
         "journey": journey.pk,
         "dependency": service.dependencies.create(supplier="Cards Ltd").pk,
         "incident": incident.pk,
