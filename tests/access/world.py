@@ -134,7 +134,7 @@ def make_access_world() -> World:
         "rule": rule.pk,
         "service": service.slug,
         "operation": operation.pk,
-        "route": make_operation(service, "GET /orders/{id}", route=True).pk,
+        "route": make_operation(make_service("Site"), "GET /orders/{id}", route=True).pk,
         "refused": service.refused_patterns.create(method="GET", pattern="/{id}").pk,
         "journey": journey.pk,
         "dependency": service.dependencies.create(supplier="Cards Ltd").pk,
