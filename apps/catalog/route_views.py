@@ -1,5 +1,6 @@
 """Pages of route patterns: what is suggested, what a pattern takes in, and how to take it back."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -55,12 +56,13 @@ def listing(request: PortalRequest, slug: str, traffic: Traffic) -> HttpResponse
     show = show if show in lists else ""
     labels = {"": "Suggested", "accepted": "Accepted", "refused": "Refused", "ignored": "Ignored"}
     page = Paginator(lists[show], PER_PAGE).get_page(request.GET.get("page"))
-    counts = traffic(timezone.now() - timedelta(days=SEEN_DAYS)) if show != "refused" else {}
+    shown = show in {"accepted", "ignored"}
+    counts = _requests(traffic, (one.pk for one in page.object_list)) if shown else {}
     context = {
         "service": row,
         "show": show,
         "page": page,
-        "rows": _decided(page.object_list, counts) if show in {"accepted", "ignored"} else [],
+        "rows": _decided(page.object_list, counts) if shown else [],
         "tabs": [
             {
                 "label": label,
@@ -77,7 +79,7 @@ def listing(request: PortalRequest, slug: str, traffic: Traffic) -> HttpResponse
 
 
 def _suggestions(row: Service, asked: list[queries.Asked], traffic: Traffic) -> list[_Row]:
-    counts = traffic(timezone.now() - timedelta(days=SEEN_DAYS))
+    counts = _requests(traffic, (one.row.pk for one in asked))
     seen = [patterns.Seen(one.method, one.path, counts.get(one.row.pk, 0)) for one in asked]
     rows = []
     for one in patterns.suggest(seen, settled=queries.settled(row)):
@@ -91,6 +93,10 @@ def _suggestions(row: Service, asked: list[queries.Asked], traffic: Traffic) -> 
         ]
         rows.append(_Row(one, covered))
     return rows
+
+
+def _requests(traffic: Traffic, operations: Iterable[int]) -> dict[int, int]:
+    return traffic(list(operations), timezone.now() - timedelta(days=SEEN_DAYS))
 
 
 def _decided(operations: Any, counts: dict[int, int]) -> list[dict[str, Any]]:
@@ -142,7 +148,8 @@ def _looked_at(
     if not form.is_valid():
         return {}
     method, pattern = form.cleaned_data["method"], form.cleaned_data["pattern"]
-    counts = traffic(timezone.now() - timedelta(days=SEEN_DAYS))
+    everything = row.operations.filter(merged_into=None).values_list("pk", flat=True)
+    counts = _requests(traffic, everything)
     found = queries.matching(row, method, pattern)
     if not found:
         form.add_error(
@@ -154,7 +161,7 @@ def _looked_at(
     shape = patterns.shape_of(pattern)
     others = [one for one in found if patterns.shape_of(one.path) != shape]
     others.sort(key=lambda one: (one.row.pk not in apart, -counts.get(one.row.pk, 0), one.row.name))
-    total = sum(counts.get(pk, 0) for pk in row.operations.values_list("pk", flat=True))
+    total = sum(counts.values())
     theirs = sum(counts.get(one.row.pk, 0) for one in found)
     return {
         "found": [
