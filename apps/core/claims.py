@@ -4,13 +4,15 @@ A row waits in `queued`; a worker takes it with SKIP LOCKED, which gives it a to
 holder of the token may finish it. A lease that has passed puts the row back: the worker died.
 """
 
+import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import models, transaction
+from django.db import connections, models, transaction
 
 
 class Claimable(models.Model):
@@ -54,3 +56,37 @@ def holds(row: Claimable, *, state: str) -> models.QuerySet[Any]:
     """
     rows: models.QuerySet[Any] = type(row)._default_manager.all()  # noqa: SLF001  (Django documents it)
     return rows.filter(**{"pk": row.pk, "state": state, "claim_token": row.claim_token})  # noqa: PIE804  (state is a subclass column)
+
+
+@contextmanager
+def kept_alive(
+    row: Claimable,
+    *,
+    state: str,
+    clock: Callable[[], datetime],
+    lease: timedelta,
+    every: timedelta | None = None,
+    more: Callable[[], dict[str, Any]] = dict,
+) -> Iterator[None]:
+    """Renew the lease while the work goes on, `every` third of it by default, on a connection of its own.
+
+    `more` returns further columns to keep, such as how far the work is: the work's own transaction
+    would show them only when it is over.
+    """
+    over = threading.Event()
+    pause = (every or lease / 3).total_seconds()
+
+    def renew() -> None:
+        try:
+            while not over.wait(pause):
+                holds(row, state=state).update(lease_until=clock() + lease, **more())
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=renew, name=f"lease of {row}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -3,12 +3,13 @@
 import io
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 
-from apps.core.claims import claim, holds
+from apps.core.claims import claim, holds, kept_alive
 from apps.core.nudge import nudge
 from apps.customers import sheet
 from apps.customers.applying import carry_out
@@ -18,10 +19,14 @@ from apps.customers.planning import Line, Plan, plan
 logger = logging.getLogger(__name__)
 
 MOST_TRIES = 3
-LEASE = timedelta(minutes=15)
-"""Reading and applying the largest file takes less; the claim is not renewed within it."""
+LEASE = timedelta(seconds=45)
+"""Renewed while the work goes on; a worker that died holds a file no longer."""
+TELLS = timedelta(seconds=2)
+"""How often the page hears how far the work is; each time renews the lease."""
 KEPT = timedelta(days=7)
 """A file that nobody confirmed is forgotten after this."""
+READ, WRITTEN = 50, 90
+"""Percent of the work: when every line is read, and when only the report is still to be kept."""
 SMALL = 200_000
 """Bytes of a file that is read while the person waits."""
 
@@ -42,15 +47,23 @@ def run_next(*, clock: Callable[[], datetime], only: int | None = None) -> bool:
 
 def _work(found: CustomerImport, clock: Callable[[], datetime]) -> None:
     working = found.state
-    CustomerImport.objects.filter(pk=found.pk).update(lease_until=clock() + LEASE)
+    way = _Way()
+    CustomerImport.objects.filter(pk=found.pk).update(lease_until=clock() + LEASE, progress=0)
+    alive = kept_alive(
+        found, state=working, clock=clock, lease=LEASE, every=TELLS,
+        more=lambda: {"progress": way.percent},
+    )  # fmt: skip
     try:
-        with transaction.atomic():
+        with alive, transaction.atomic():
             if working == ImportState.CHECKING:
-                done = plan(_entries(found), now=clock())
+                done = plan(_entries(found, way), now=clock())
                 after: dict[str, object] = {"state": ImportState.CHECKED}
             else:
-                done = carry_out(lambda: _entries(found), user=found.by, now=clock(), target=found)
+                done = carry_out(
+                    lambda: _entries(found, way), user=found.by, now=clock(), target=found
+                )
                 after = {"state": ImportState.DONE, "content": None}
+            way.percent = WRITTEN
             _report(found, done)
             holder = holds(found, state=working)
             if not holder.update(
@@ -79,8 +92,18 @@ def _fail(found: CustomerImport, working: str, why: str, now: datetime) -> None:
     )
 
 
-def _entries(found: CustomerImport) -> Iterator[sheet.Entry]:
-    yield from sheet.read(io.BytesIO(bytes(found.content or b"")))
+@dataclass
+class _Way:
+    """How far the work is."""
+
+    percent: int = 0
+
+
+def _entries(found: CustomerImport, way: _Way) -> Iterator[sheet.Entry]:
+    file = io.BytesIO(bytes(found.content or b""))
+    for entry in sheet.read(file):
+        way.percent = READ * file.tell() // max(1, found.size)
+        yield entry
 
 
 def _report(found: CustomerImport, done: Plan) -> None:

@@ -211,3 +211,11 @@ def write(rows: Iterable[dict[str, str]]) -> Iterator[str]:
     yield writer.writerow(HEADER)
     for row in rows:
         yield writer.writerow([escaped(row.get(name, "")) for name in HEADER])
+
+
+def plain_rows(header: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
+    """Yield the lines of a file that only people read."""
+    writer = csv.writer(_Echo())
+    yield writer.writerow(header)
+    for row in rows:
+        yield writer.writerow([escaped(str(cell)) for cell in row])

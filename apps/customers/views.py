@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db.models import Count
 from django.http import HttpResponse, QueryDict, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
@@ -193,20 +194,62 @@ def import_report(request: PortalRequest, pk: int) -> HttpResponse:
     if which not in counts:
         which = next((outcome for outcome, count in counts.items() if count), BAD)
     lines = found.lines.filter(outcome=which).order_by("number", "pk")
+    columns_of = list(
+        lines.order_by("column").values("column").annotate(count=Count("pk"))
+        if which == BAD
+        else []
+    )
+    column = request.GET.get("column")
+    if column is not None and column in {one["column"] for one in columns_of}:
+        lines = lines.filter(column=column)
+    else:
+        column = None
     context = {
         "found": found,
         "counts": counts,
         "takes": counts[NEW] + counts[CHANGED],
         "which": which,
         "working": found.state in {*jobs.WORKING, *jobs.WORKING.values()},
+        "percent": found.progress if found.state in jobs.WORKING else None,
         "waits": found.state == ImportState.CHECKED,
         "tabs": [
             {"label": WORDS[one], "href": f"?show={one}", "current": one == which, "count": count}
             for one, count in counts.items()
         ],
+        "filters": [
+            {"label": "All columns", "href": f"?show={which}", "current": column is None},
+            *(
+                {
+                    "label": one["column"] or "The whole line",
+                    "href": f"?{urlencode({'show': which, 'column': one['column']})}",
+                    "current": one["column"] == column,
+                    "count": one["count"],
+                }
+                for one in columns_of
+            ),
+        ]
+        if len(columns_of) > 1
+        else [],
         "page": Paginator(lines, 100).get_page(request.GET.get("page")),
     }
     return render_partial(request, "customers/report.html", "report", context)
+
+
+@allowed(actions.EDIT)
+@require_safe
+def bad_lines(request: PortalRequest, pk: int) -> HttpResponseBase:
+    """Stream the bad lines of a file: which, why, and what to do."""
+    found = get_object_or_404(CustomerImport.objects.defer("content"), pk=pk)
+    names = ("number", "record", "who", "column", "reason", "hint")
+    rows = found.lines.filter(outcome=BAD).order_by("number", "pk").values_list(*names)
+    return StreamingHttpResponse(
+        sheet.plain_rows(("line", *names[1:]), rows.iterator(chunk_size=2_000)),
+        content_type="text/csv; charset=utf-8",
+        headers={
+            "Content-Disposition": f'attachment; filename="bad-lines-{pk}.csv"',
+            "Cache-Control": "no-store",
+        },
+    )
 
 
 @allowed(actions.EDIT)

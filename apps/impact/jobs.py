@@ -1,22 +1,20 @@
 """Compute what a window did to customers, once, whatever dies on the way."""
 
 import logging
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from tempfile import TemporaryDirectory
 
 from django.conf import settings
-from django.db import connections, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from apps.analytics import story
 from apps.analytics.impact import ImpactResult, compute, connect, reads
 from apps.analytics.sql import Cancelled
 from apps.catalog.models import Service
-from apps.core.claims import claim, holds
+from apps.core.claims import claim, holds, kept_alive
 from apps.core.nudge import nudge
 from apps.customers.models import Customer
 from apps.impact import inputs
@@ -86,7 +84,7 @@ def run_next(*, clock: Callable[[], datetime]) -> bool:
         return False
     run = claimed[0]
     try:
-        with _kept_alive(run, clock):
+        with kept_alive(run, state=RunState.RUNNING, clock=clock, lease=_lease()):
             result = compute_window(
                 window_from=run.window_from,
                 window_to=run.window_to,
@@ -160,30 +158,12 @@ def sweep(*, now: datetime) -> None:
         nudge("impact.run", queue="impact")
 
 
+def _lease() -> timedelta:
+    return timedelta(seconds=settings.PORTAL_LEASE_SECONDS)
+
+
 def _note_progress(run: ImpactRun, step: int, of: int) -> None:
     holds(run, state=RunState.RUNNING).update(progress=min(99, 100 * (step - 1) // max(1, of)))
-
-
-@contextmanager
-def _kept_alive(run: ImpactRun, clock: Callable[[], datetime]) -> Iterator[None]:
-    """Renew the lease while the work goes on: one statement of DuckDB may take longer than a lease."""
-    lease = timedelta(seconds=settings.PORTAL_LEASE_SECONDS)
-    over = threading.Event()
-
-    def renew() -> None:
-        try:
-            while not over.wait(lease.total_seconds() / 3):
-                holds(run, state=RunState.RUNNING).update(lease_until=clock() + lease)
-        finally:
-            connections.close_all()
-
-    thread = threading.Thread(target=renew, name=f"lease of run {run.pk}", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _note_gaps(

@@ -12,6 +12,7 @@ urlpatterns = [
     path("new/", views.new, name="new"),
     path("import/", views.imports, name="import"),
     path("import/<int:pk>/", views.import_report, name="import_report"),
+    path("import/<int:pk>/bad-lines.csv", views.bad_lines, name="import_bad_lines"),
     path("import/<int:pk>/apply/", views.apply_import, name="import_apply"),
     path("import/<int:pk>/discard/", views.discard_import, name="import_discard"),
     path("export.csv", views.export, name="export"),

@@ -69,6 +69,7 @@ GET  /console/customers/{slug}/                                   in  403  403  
 GET  /console/customers/new/                                      in  403  403  403  403  403  200  200  200
 GET  /console/customers/import/                                   in  403  403  403  403  403  200  200  200
 GET  /console/customers/import/{import}/                          in  403  403  403  403  403  200  200  200
+GET  /console/customers/import/{import}/bad-lines.csv             in  403  403  403  403  403  200  200  200
 GET  /console/customers/import/{import}/apply/                    in  403  403  403  403  403  405  405  405
 GET  /console/customers/import/{import}/discard/                  in  403  403  403  403  403  405  405  405
 GET  /console/customers/export.csv                                in  403  403  403  403  403  200  200  200
@@ -210,6 +211,7 @@ POST /console/customers/{slug}/                                   in  405  405  
 POST /console/customers/new/                                      in  403  403  403  403  403  422  422  422
 POST /console/customers/import/                                   in  403  403  403  403  403  422  422  422
 POST /console/customers/import/{import}/                          in  403  403  403  403  403  405  405  405
+POST /console/customers/import/{import}/bad-lines.csv             in  403  403  403  403  403  405  405  405
 POST /console/customers/import/{import}/apply/                    in  403  403  403  403  403  303  303  303
 POST /console/customers/import/{import}/discard/                  in  403  403  403  403  403  303  303  303
 POST /console/customers/export.csv                                in  403  403  403  403  403  405  405  405

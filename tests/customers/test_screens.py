@@ -1,7 +1,13 @@
 """Making, editing and archiving customers, their contacts, and the import, as people do it."""
 
+import os
+import signal
+import time
+from datetime import timedelta
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -307,6 +313,52 @@ def test_a_worker_that_died_is_relieved_and_then_given_up(client, ben):
     row.update(state="applying", lease_until=NOW, tries=3)
     jobs.sweep(now=timezone.now())
     assert row.get().state == "failed"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_is_killed_half_way_leaves_nothing_and_another_does_it(client):
+    ben = make_user("Ben", role=Role.LIAISON)
+    client.force_login(ben)
+    text, named = crowd(3_000, bad_every=100)
+    found = actions.begin_import(name="x", content=text.encode(), user=ben, now=timezone.now())
+    assert jobs.run_next(clock=timezone.now)
+    actions.confirm_import(found=found, user=ben, now=timezone.now())
+    row = CustomerImport.objects.filter(pk=found.pk)
+
+    if (pid := os.fork()) == 0:  # a worker, with connections of its own
+        connection.connect()
+        jobs.run_next(clock=timezone.now)
+        os._exit(0)
+    while row.get().progress < 10:  # told by its second connection, while nothing is committed
+        time.sleep(0.02)
+    os.kill(pid, signal.SIGKILL)
+    assert os.waitpid(pid, 0)[1] == signal.SIGKILL
+
+    assert row.get().state == "applying"
+    assert (
+        row.get().lease_until
+        <= timezone.now() + jobs.LEASE
+        <= timezone.now() + timedelta(minutes=1)
+    )
+    assert f'value="{row.get().progress}"' in client.get(page("import_report", found.pk)).text
+    assert Customer.objects.count() == Contact.objects.count() == 0
+    jobs.sweep(now=timezone.now() + jobs.LEASE)
+    assert jobs.run_next(clock=timezone.now)
+    assert (Customer.objects.count(), Contact.objects.count()) == (3_000, 15_000)
+    assert found.lines.filter(outcome="bad").count() == len(named)
+
+
+def test_many_bad_lines_are_paged_filtered_and_taken_along(client, ben):
+    lines = "".join(f"{n},,business\n{n}b,=cmd,robots\n" for n in range(350))
+    answer = upload(client, f"external_id,name,kind\n{lines}")
+    report = page("import_report", CustomerImport.objects.get().pk)
+
+    assert answer.context["page"].paginator.count == 700
+    assert client.get(f"{report}?show=bad&column=kind").context["page"].paginator.count == 350
+    assert client.get(f"{report}?show=bad&column=nope").context["page"].paginator.count == 700
+    file = b"".join(client.get(f"{report}bad-lines.csv")).decode()
+    assert file.count("\r\n") == 701
+    assert file.splitlines()[2].startswith("3,customer,0b,kind,")
 
 
 @pytest.mark.parametrize(
