@@ -10,7 +10,7 @@ from apps.accounts.models import Role
 from apps.core import specimens
 from apps.core.charts import MOST_POINTS, Band, bars, data, line, shelf, stacked, whiskers
 from apps.core.charts.drawing import INK, spread, themed
-from apps.core.tasks import draw
+from apps.core.tasks import sweep
 from tests.factories import make_user
 
 AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -95,7 +95,7 @@ def test_until_it_is_drawn_the_numbers_are_the_chart(settings):
     assert "being drawn" in page
     assert shelf.is_asked(chart.key)
 
-    draw()
+    sweep()
     page = show(chart)
 
     assert not shelf.is_asked(chart.key)

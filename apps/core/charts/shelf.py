@@ -52,7 +52,7 @@ def ask(chart: Chart) -> None:
         if (folder / chart.key).exists() or len(list(folder.iterdir())) >= MOST_ASKED:
             return
         _write(folder / chart.key, chart.asked)
-        nudge("core.draw")
+        nudge("core.sweep")
 
 
 def draw_asked(*, seconds: float = SECONDS) -> int:
