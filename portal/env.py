@@ -119,25 +119,27 @@ def database(url: str) -> dict[str, object]:
     }
 
 
-def oidc() -> dict[str, dict[str, object]]:
-    """Return allauth's settings for the company's own sign-in, PORTAL_OIDC_*; nothing without an issuer."""
+def oidc(*, production: bool) -> dict[str, str]:
+    """Return the company's own sign-in, PORTAL_OIDC_*: issuer, client, secret, name; nothing without an issuer."""
     issuer, client = text("PORTAL_OIDC_ISSUER").rstrip("/"), text("PORTAL_OIDC_CLIENT_ID")
     if not issuer and not client:
         return {}
-    if address("PORTAL_OIDC_ISSUER", issuer).scheme not in {"http", "https"}:
+    parts = address("PORTAL_OIDC_ISSUER", issuer)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
         PROBLEMS.append(("PORTAL_OIDC_ISSUER", f"{issuer!r} is not an address"))
+        return {}
+    if production and parts.scheme != "https":
+        PROBLEMS.append(("PORTAL_OIDC_ISSUER", "must begin with https:// in production"))
         return {}
     if not client:
         PROBLEMS.append(("PORTAL_OIDC_CLIENT_ID", "is missing"))
         return {}
-    app = {
-        "provider_id": "company",
-        "name": text("PORTAL_OIDC_NAME", "your company’s account"),
-        "client_id": client,
+    return {
+        "issuer": issuer,
+        "client": client,
         "secret": text("PORTAL_OIDC_CLIENT_SECRET"),
-        "settings": {"server_url": issuer},
+        "name": text("PORTAL_OIDC_NAME", "your company’s account"),
     }
-    return {"openid_connect": {"APPS": [app], "OAUTH_PKCE_ENABLED": True}}
 
 
 def broker_dsn(url: str) -> str:

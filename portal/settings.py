@@ -70,8 +70,6 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
-    "allauth.socialaccount",
-    "allauth.socialaccount.providers.openid_connect",
 ]
 
 MIDDLEWARE = [
@@ -164,10 +162,7 @@ MFA_ALLOW_UNVERIFIED_EMAIL = True
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = PORTAL_URL.startswith("http://") and not PORTAL_PRODUCTION
-SOCIALACCOUNT_ADAPTER = "apps.accounts.adapters.SocialAdapter"
-SOCIALACCOUNT_EMAIL_AUTHENTICATION = True
-SOCIALACCOUNT_LOGIN_ON_GET = True
-SOCIALACCOUNT_PROVIDERS = env.oidc()
+PORTAL_OIDC = env.oidc(production=PORTAL_PRODUCTION)
 # Counted in the database, so that every process counts the same.
 CACHES = {
     "default": {

@@ -9,7 +9,6 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
-from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.contrib import messages
@@ -121,11 +120,3 @@ def _box() -> MultiFernet:
 def _key(secret: str | bytes) -> bytes:
     raw = secret.encode() if isinstance(secret, str) else secret
     return base64.urlsafe_b64encode(hashlib.sha256(b"accounts.mfa:" + raw).digest())
-
-
-class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
-    """Sign-in through the company's provider (PORTAL_OIDC_*): for people who are here already."""
-
-    def is_open_for_signup(self, *_: Any) -> bool:
-        """Let nobody in whom we do not know, whatever the provider says of them."""
-        return False

@@ -28,11 +28,13 @@ IN_WORDS = {
 
 def people_list(*, search: str = "", role: str = "", state: str = "") -> QuerySet[User]:
     """Return people with their `state` in a word: active, invited or inactive."""
-    no_password = Q(password__startswith=UNUSABLE_PASSWORD_PREFIX) & ~Q(role=Role.CUSTOMER)
+    # Who signed in with the company's account has come, though without a password.
+    no_password = Q(password__startswith=UNUSABLE_PASSWORD_PREFIX, last_login=None)
+    not_come = no_password & ~Q(role=Role.CUSTOMER)
     rows = User.objects.annotate(
         state=Case(
             When(is_active=False, then=Value("inactive")),
-            When(no_password, then=Value("invited")),
+            When(not_come, then=Value("invited")),
             default=Value("active"),
             output_field=CharField(),
         )

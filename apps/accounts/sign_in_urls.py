@@ -1,12 +1,12 @@
-"""Addresses of signing in: open to everyone. The views are allauth's, under its names."""
+"""Addresses of signing in: open to everyone. Most views are allauth's, under its names."""
 
 from allauth.account import views as account
 from allauth.mfa.base import views as mfa
 from allauth.mfa.webauthn import views as webauthn
-from allauth.socialaccount import views as social
-from allauth.socialaccount.providers.openid_connect import views as oidc
 from django.contrib.auth.decorators import login_not_required
 from django.urls import path
+
+from apps.accounts.views import company
 
 urlpatterns = [
     path("", login_not_required(account.login), name="login"),
@@ -22,11 +22,6 @@ urlpatterns = [
     ),
     path("second-factor/", login_not_required(mfa.authenticate), name="mfa_authenticate"),
     path("passkey/", login_not_required(webauthn.login_webauthn), name="mfa_login_webauthn"),
-    path("oidc/<slug:provider_id>/", oidc.login, name="openid_connect_login"),
-    path("oidc/<slug:provider_id>/callback/", oidc.callback, name="openid_connect_callback"),
-    path(
-        "oidc-cancelled/",
-        login_not_required(social.login_cancelled),
-        name="socialaccount_login_cancelled",
-    ),
+    path("oidc/company/", company.begin, name="company_begin"),
+    path("oidc/company/callback/", company.come_back, name="company_callback"),
 ]

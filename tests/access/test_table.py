@@ -27,7 +27,6 @@ GET  /sign-in/second-factor/                                      302  302  302 
 GET  /sign-in/passkey/                                            302  302  302  302  302  302  302  302  302
 GET  /sign-in/oidc/company/                                       404  404  404  404  404  404  404  404  404
 GET  /sign-in/oidc/company/callback/                              404  404  404  404  404  404  404  404  404
-GET  /sign-in/oidc-cancelled/                                     200  200  200  200  200  200  200  200  200
 GET  /sign-out/                                                   in  405  405  405  405  405  405  405  405
 GET  /first/{token}/                                              410  410  410  410  410  410  410  410  410
 GET  /invitation/{token}/                                         200  200  200  200  200  200  200  200  200
@@ -167,9 +166,8 @@ POST /sign-in/code/                                               200  302  302 
 POST /sign-in/code/confirm/                                       302  302  302  302  302  302  302  302  302
 POST /sign-in/second-factor/                                      302  302  302  302  302  302  302  302  302
 POST /sign-in/passkey/                                            302  302  302  302  302  302  302  302  302
-POST /sign-in/oidc/company/                                       404  404  404  404  404  404  404  404  404
-POST /sign-in/oidc/company/callback/                              404  404  404  404  404  404  404  404  404
-POST /sign-in/oidc-cancelled/                                     405  405  405  405  405  405  405  405  405
+POST /sign-in/oidc/company/                                       405  405  405  405  405  405  405  405  405
+POST /sign-in/oidc/company/callback/                              405  405  405  405  405  405  405  405  405
 POST /sign-out/                                                   in  302  302  302  302  302  302  302  302
 POST /first/{token}/                                              410  410  410  410  410  410  410  410  410
 POST /invitation/{token}/                                         422  422  422  422  422  422  422  422  422
@@ -311,7 +309,7 @@ PUBLIC = {
     "first/<str:token>/",
     "invitation/<str:token>/",
     "sign-in/closed/", "sign-in/code/", "sign-in/code/confirm/", "sign-in/second-factor/", "sign-in/passkey/",
-    "sign-in/oidc/<slug:provider_id>/", "sign-in/oidc/<slug:provider_id>/callback/", "sign-in/oidc-cancelled/",
+    "sign-in/oidc/company/", "sign-in/oidc/company/callback/",
 }  # fmt: skip
 
 

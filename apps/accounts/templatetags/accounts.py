@@ -5,8 +5,9 @@ import re
 from typing import Any, NamedTuple
 
 from django import template
-from django.conf import settings
 from django.urls import NoReverseMatch, reverse
+
+from apps.accounts.company import company
 
 register = template.Library()
 
@@ -148,9 +149,5 @@ def as_json(value: Any) -> str:
 @register.simple_tag
 def company_sign_in() -> dict[str, str] | None:
     """Return the address and the name of the company's own sign-in (PORTAL_OIDC_*), None without one."""
-    found: dict[str, Any] = settings.SOCIALACCOUNT_PROVIDERS.get("openid_connect", {})
-    apps = found.get("APPS", [])
-    if not apps:
-        return None
-    href = reverse("openid_connect_login", args=[apps[0]["provider_id"]])
-    return {"href": href, "name": apps[0]["name"]}
+    provider = company()
+    return {"href": reverse("company_begin"), "name": provider.name} if provider else None

@@ -52,6 +52,9 @@ def _factors(user: User) -> list[str]:
 @form_page
 def password(request: PortalRequest) -> HttpResponse:
     """Take another password."""
+    if not request.user.has_usable_password():
+        messages.warning(request, "You have no password here: your company’s account signs you in.")
+        return see("account")
     form = PasswordForm(request.POST or None, user=request.user)
     if request.method == "POST" and form.is_valid():
         try:
