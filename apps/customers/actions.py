@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from apps.accounts.models import AuditEvent, User
 from apps.core.nudge import nudge
@@ -236,6 +236,10 @@ def _locked(customer: Customer, user: User) -> Customer:
 
 
 def _refuse_circle(row: Customer, parent: Customer) -> None:
+    with (
+        connection.cursor() as cursor
+    ):  # as the database's own guard does, so that it never has to speak
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('customers.parents'))")
     above = dict(Customer.objects.exclude(parent=None).values_list("pk", "parent_id"))
     node: int | None = parent.pk
     seen = set()

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
 from apps.customers.models import Customer, CustomerJourney, Kind
 from tests.factories import make_customer
@@ -41,6 +41,34 @@ def test_nobody_is_part_of_themselves():
 
     with pytest.raises(IntegrityError, match="customer_not_own_parent"):
         Customer.objects.filter(pk=acme.pk).update(parent=acme)
+
+
+def test_the_database_refuses_a_circle_of_parents():
+    top, middle, low = (make_customer(name) for name in ("Top", "Middle", "Low"))
+    Customer.objects.filter(pk=middle.pk).update(parent=top)
+    Customer.objects.filter(pk=low.pk).update(parent=middle)
+    check_now()
+
+    @transaction.atomic
+    def close_the_circle():
+        Customer.objects.filter(pk=top.pk).update(parent=low)
+        check_now()
+
+    with pytest.raises(IntegrityError, match="part of itself"):
+        close_the_circle()
+
+
+def test_within_one_transaction_parents_may_be_turned_round():
+    top, low = make_customer("Top"), make_customer("Low")
+    Customer.objects.filter(pk=low.pk).update(parent=top)
+    Customer.objects.filter(pk=top.pk).update(parent=low)
+    Customer.objects.filter(pk=low.pk).update(parent=None)
+    check_now()
+
+
+def check_now():
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 @pytest.mark.parametrize("currency", ["", "eur", "EU", "€€€", "E R"])
