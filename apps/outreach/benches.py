@@ -153,6 +153,7 @@ def _filled(route: str, crowd: Crowd) -> str:
         "keys/": {"pk": people.key.pk},
         "operations/": {"pk": shop.operation.pk},
         "outreach/": {"pk": crowd.outreach.pk, "delivery": 1},
+        "patterns/": {"pk": shop.refused.pk},
         "people/": {"pk": people.invited.pk},
         "rules/": {"rule": crowd.rule.pk},
         "services/": {"slug": shop.services[0].slug},

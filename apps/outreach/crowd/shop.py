@@ -8,7 +8,14 @@ from itertools import islice
 from django.db import connection
 
 from apps.accounts.models import User
-from apps.catalog.models import Dependency, Journey, JourneyStep, Operation, Service
+from apps.catalog.models import (
+    Dependency,
+    Journey,
+    JourneyStep,
+    Operation,
+    RefusedPattern,
+    Service,
+)
 from apps.customers.models import Attribute, Customer, Kind
 from apps.guidance.models import Advice
 from apps.incidents.models import CountState, Flow, SystemCount
@@ -37,6 +44,7 @@ class Shop:
     operation: Operation
     journey: Journey
     dependency: Dependency
+    refused: RefusedPattern
     tenet: Tenet
     supplier: str
 
@@ -70,6 +78,12 @@ def make(mark: str, count: int, customers: Sequence[Customer], who: People, now:
             for n, one in enumerate(services)
         ]
     )
+    refused = RefusedPattern.objects.bulk_create(
+        [
+            RefusedPattern(service=services[0], method="GET", pattern=f"/refused-{n}/{{id}}")
+            for n in range(min(MANY, count))
+        ]
+    )
     _traffic(services, operations, now)
     _flows(services, journeys, customers, now)
     _advice(mark, who.lead, now)
@@ -78,6 +92,7 @@ def make(mark: str, count: int, customers: Sequence[Customer], who: People, now:
         operation=operations[0],
         journey=journeys[0],
         dependency=dependencies[0],
+        refused=refused[0],
         tenet=_tenets(mark, services, journeys, customers, who, now),
         supplier="Supplier 1",
     )
