@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from apps.accounts.models import ApiKey, Role, Scope
 from apps.analytics.flows import fold
 from apps.analytics.sql import connect
-from apps.catalog.models import Dependency, Operation, Service
+from apps.catalog.models import Dependency, Journey, Operation, Service
 from apps.customers.models import Customer
 from apps.incidents import counting
 from apps.incidents.models import CountState, Flow, SystemCount
@@ -98,6 +98,7 @@ def test_of_many_services_the_small_and_well_ones_are_bundled(client, alice):
     assert len(found) < 50
     more = next(one for one in found if one.startswith("and 191 more services"))
     assert found[more] == MAP + "?show=all"
+    assert any(one.startswith("Back office: ") for one in found), "no bundle of one"
     assert any(
         one.startswith("Business 030") for one in links_of(client.get(MAP + "?customers=business"))
     )
@@ -187,6 +188,23 @@ def test_an_account_manager_reads_no_names_of_others_customers(client):
         assert name not in page.text
     assert "37 more businesses" in page.text
     assert all(client.get(href).status_code == 200 for href in links_of(page).values())
+
+
+@pytest.mark.django_db
+def test_stored_markup_is_text_on_the_map_and_in_the_list(client, alice):
+    make_system(5)
+    mark = "<b id=x onclick=y()>\"'></title><script>"
+    for model in (Customer, Service, Journey):
+        model.objects.update(name=mark)
+    Dependency.objects.exclude(supplier="").update(supplier=mark)
+
+    page = Page(client.get(MAP).text)
+
+    assert any(attributes.get("aria-label", "").startswith(mark) for _, attributes in page.elements)
+    assert not any(
+        tag == "b" or "onclick" in attributes or attributes.get("id") == "x"
+        for tag, attributes in page.elements
+    )
 
 
 @pytest.mark.django_db

@@ -61,6 +61,9 @@ def customers(
         links.append(Link(source=key, target=target, requests=requests, failed=failed))
     nodes = [_named(own[int(key[1:])], now, sums[key]) for key in sums if key[:1] == "c"]
     shown, rest = most(nodes, max(asked.limit, ALL) if asked.kind else asked.limit)
+    alone = _alone(rest, own, sums)
+    shown += alone
+    rest = [node for node in rest if node not in alone]
     names = {node.key: f"k{own[int(node.key[1:])].kind}" for node in rest}
     for node in rest:
         sums[names[node.key]][0] += node.requests or 0
@@ -81,6 +84,20 @@ def customers(
         else:
             column.append(_unnamed(user, asked, requests, failed))
     return Placed(nodes=column, links=links, names=names)
+
+
+def _alone(
+    rest: Sequence[Node], own: Mapping[int, Customer], sums: Mapping[str, Sequence[int]]
+) -> list[Node]:
+    """Return those of `rest` that would be bundled with nobody else: each takes the same place by name."""
+    of_kind: dict[str, list[Node]] = defaultdict(list)
+    for node in rest:
+        of_kind[own[int(node.key[1:])].kind].append(node)
+    return [
+        several[0]
+        for kind, several in of_kind.items()
+        if len(several) == 1 and f"k{kind}" not in sums
+    ]
 
 
 def _rows(flows: QuerySet[Flow], journeys: Sequence[int]) -> list[tuple[int, str, int, int, int]]:
