@@ -1,10 +1,25 @@
-"""Turn input that PostgreSQL or Django cannot take into a 400 instead of a 500."""
+"""What every answer of Django has in common: nobody keeps it, and what no column can hold is a 400."""
 
 from collections.abc import Callable
 
 from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+
+
+class NotKept:
+    """Let no browser or proxy keep what Django answers: it is somebody's page, or leads to one.
+
+    After signing out, the way back must not show it again. A view that may be kept says so itself.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response.headers.setdefault("Cache-Control", "private, no-store")
+        return response
 
 
 class InputErrors:

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from django.db.models import Count, Exists, F, Func, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, Func, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.expressions import Combinable, OrderBy
 from django.db.models.functions import Coalesce, Lower
 
@@ -51,7 +51,7 @@ def customer_list(
     if tag:
         rows = rows.filter(tags__contains=[tag])
     if parent:
-        rows = rows.filter(parent__slug=parent)
+        rows = rows.filter(parent__in=Customer.objects.visible_to(user).filter(slug=parent))
     if archived != "all":
         rows = rows.filter(archived_at__isnull=archived != "only")
     order: list[str | Combinable | OrderBy] = [Lower("name"), "pk"]
@@ -59,7 +59,8 @@ def customer_list(
         turned = OrderBy(first, descending=sort.startswith("-"), nulls_last=True)
         order = [turned, *order]
     return (
-        rows.select_related("account_manager", "parent")
+        rows.select_related("account_manager")
+        .prefetch_related(seen_parent(user))
         .annotate(people=_contacts(), willing=_contacts(do_not_contact=False))
         .order_by(*order)
     )
@@ -73,6 +74,11 @@ def _lacking(rows: CustomerQuerySet, what: str) -> CustomerQuerySet:
         of_theirs = IdentificationRule.objects.filter(customer=OuterRef("pk"), enabled=True)
         return rows.filter(~Exists(of_theirs))
     return rows
+
+
+def seen_parent(user: User) -> "Prefetch[str, QuerySet[Customer], str]":
+    """Fetch what a customer is a part of; a parent that `user` may not see is none."""
+    return Prefetch("parent", Customer.objects.visible_to(user))
 
 
 def _contacts(**which: bool) -> Coalesce:

@@ -210,10 +210,14 @@ def room(*, incident: Incident, user: User, now: datetime, sort: str = "-gave_up
     )
 
 
+#: The kinds of events whose words are about everybody; a new kind is staff's until it is known to be.
+NAMES_NOBODY = ("declared", "edit", "severity", "snapshot", "state", "update")
+
+
 def timeline(*, incident: Incident, user: User) -> QuerySet[TimelineEvent]:
-    """Return what happened, newest first. Notes may name any customer, so only staff read them."""
+    """Return what happened, newest first. Notes and customers' reports name customers, so only staff read them."""
     events = incident.timeline.select_related("user").order_by("-at", "-pk")
-    return events if user.is_staff else events.exclude(kind="note")
+    return events if user.is_staff else events.filter(kind__in=NAMES_NOBODY)
 
 
 def customers(*, snapshot: int, user: User, sort: str = "-gave_up") -> QuerySet[Any]:

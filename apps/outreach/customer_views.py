@@ -4,17 +4,15 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from apps.accounts.access import PortalRequest, allowed
-from apps.accounts.models import User
 from apps.core.http import render_partial
 from apps.core.notices import notices
 from apps.customers.forms import CustomerFilter
 from apps.customers.models import Customer
-from apps.customers.queries import customer_list, tolerance
+from apps.customers.queries import customer_list, seen_parent, tolerance
 from apps.outreach import queries
 from apps.outreach.models import Outreach
 
@@ -63,8 +61,8 @@ def customers(request: PortalRequest) -> HttpResponse:
 @allowed("console")
 def profile(request: PortalRequest, slug: str) -> HttpResponse:
     """Show who a customer is and what happened to them."""
-    rows = Customer.objects.visible_to(request.user).select_related("account_manager", "parent")
-    customer = get_object_or_404(rows, slug=slug)
+    rows = Customer.objects.visible_to(request.user).select_related("account_manager")
+    customer = get_object_or_404(rows.prefetch_related(seen_parent(request.user)), slug=slug)
     history = queries.history(customer)
     context = {
         "customer": customer,
@@ -76,7 +74,6 @@ def profile(request: PortalRequest, slug: str) -> HttpResponse:
         "contacts": Paginator(customer.contacts.order_by("purpose", "name", "pk"), 20).get_page(
             request.GET.get("page")
         ),
-        "parent_href": _parent_href(customer, request.user),
         "rules": customer.rules.order_by("position", "pk"),
         "children": Customer.objects.visible_to(request.user)
         .filter(parent=customer)
@@ -107,14 +104,6 @@ def headline(today: queries.Today) -> str:
 
 def _many(count: int, one: str, more: str) -> str:
     return f"{count} {one if count == 1 else more}" if count else ""
-
-
-def _parent_href(customer: Customer, user: User) -> str:
-    """Return where the account that they are a part of is shown; "" where this person may not see it."""
-    parent = customer.parent
-    if parent is None or not (user.is_staff or parent.account_manager_id == user.pk):
-        return ""
-    return reverse("customers:profile", args=[parent.slug])
 
 
 def _lead(customer: Customer) -> str:

@@ -7,8 +7,9 @@ liaison, Alice leads, Ada is an admin. `in` = asked to sign in. Whatever can bel
 import re
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import resolve, reverse
 
 from tests.access.world import PEOPLE, World, contents, make_access_world, routes
@@ -312,6 +313,9 @@ PUBLIC = {
     "sign-in/oidc/company/", "sign-in/oidc/company/callback/",
 }  # fmt: skip
 
+#: What a browser may keep: it is the same for everybody.
+KEPT = {"/accent.css"}
+
 
 @pytest.fixture
 def world():
@@ -356,10 +360,13 @@ def test_get_answers_as_the_table_says_and_changes_nothing(world, who):
     place = PEOPLE.index(who)
     before = contents()
 
-    found = {
-        path: said(ask(world, who, "GET", path.format(**world.names))) for path, _ in rows_of("GET")
+    answers = {
+        path: ask(world, who, "GET", path.format(**world.names)) for path, _ in rows_of("GET")
     }
 
+    found = {path: said(answer) for path, answer in answers.items()}
+    kept = {path for path, one in answers.items() if "no-store" not in one["Cache-Control"]}
+    assert kept <= KEPT
     assert found == {path: cells[place] for path, cells in rows_of("GET")}
     after = contents()
     assert {t for t in after if after[t] != before[t]} <= {"accounts_user"}  # when they signed in
@@ -385,10 +392,19 @@ def test_what_is_somebody_elses_looks_like_what_is_not_there(world, who, method)
     for path, _ in rows_of(method):
         if path.format(**world.names) == path.format(**missing):
             continue
-        theirs = ask(world, who, method, path.format(**world.names))
-        nothing = ask(world, who, method, path.format(**missing))
+        with CaptureQueriesContext(connection) as asked_theirs:
+            theirs = ask(world, who, method, path.format(**world.names))
+        with CaptureQueriesContext(connection) as asked_nothing:
+            nothing = ask(world, who, method, path.format(**missing))
         assert said(theirs) == said(nothing), path
         assert bare(theirs.text) == bare(nothing.text), path
+        assert heads(theirs) == heads(nothing), path
+        assert len(asked_theirs) == len(asked_nothing), path  # nor does the time it takes tell
+
+
+def heads(answer) -> dict[str, str]:
+    """Return the headers and which cookies are set."""
+    return dict(answer.headers) | dict.fromkeys(answer.cookies, "")
 
 
 def bare(text: str) -> str:

@@ -15,7 +15,7 @@ from apps.guidance import actions as guidance
 from apps.impact.models import Gap
 from apps.incidents.models import Severity
 from apps.outreach.models import Delivery, Outreach
-from apps.statuspage.models import CustomerReport
+from apps.statuspage.actions import report_mismatch
 from apps.tenets import actions as tenets
 from apps.tenets.models import Clause, Dimension
 from tests.factories import (
@@ -63,7 +63,7 @@ def make_access_world() -> World:
     }
     told.bob.user = bob
     told.bob.save()
-    globex = make_customer("Globex", account_manager=max_)
+    globex = make_customer("Globex", account_manager=max_, parent=told.acme)
     make_contact(globex, "Charlie", user=charlie)
     outreach = told.approved()
     incident = told.incident
@@ -84,9 +84,7 @@ def make_access_world() -> World:
         latest_snapshot=told.snapshot,
         opened_at=NOW,
     )
-    report = CustomerReport.objects.create(
-        customer=told.acme, by=bob, text="It fails for us too.", created_at=NOW
-    )
+    report = report_mismatch(by=bob, customer=told.acme, text="It fails for us too.", now=NOW)
     tenet = tenets.create_tenet(
         slug="orders", name="Orders", service=service, kind=Kind.BUSINESS, user=told.alice, now=NOW
     )
