@@ -1,25 +1,20 @@
 """How allauth fits this house: our words, our mail rules, nobody signs up by themselves."""
 
-import base64
-import hashlib
-import logging
-import smtplib
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 
-from apps.accounts.jobs import may_mail
+from apps.accounts import codes
 from apps.accounts.models import Role, User
+from apps.accounts.seals import seal, unseal
 from apps.accounts.whereabouts import address_of
-
-logger = logging.getLogger(__name__)
 
 MISMATCH = (
     "That address and password do not go together. Check both and try again; capital letters"
@@ -68,16 +63,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return subject
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Mail where this installation may; a server that is away is said to the person, not raised."""
-        if not may_mail(email):
-            logger.warning("no code mailed: the domain is not in PORTAL_MAIL_DOMAINS")
+        """Leave a code to the worker: a mail server that is slow or away must not tell whom we know."""
+        if template_prefix != "account/email/login_code":
+            super().send_mail(template_prefix, email, context)
             return
-        try:
-            super().send_mail(template_prefix, email, {**context, "portal": settings.PORTAL_NAME})
-        except (OSError, smtplib.SMTPException) as error:
-            logger.warning("no code mailed: %s", type(error).__name__)
-            words = "Our mail server does not answer. Ask for another code in some minutes."
-            messages.error(context["request"], words)
+        codes.leave(email=email, code=context["code"], now=timezone.now())
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
@@ -95,14 +85,11 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
 
     def encrypt(self, text: str) -> str:
         """Return what is stored of a secret."""
-        return _box().encrypt(text.encode()).decode()
+        return seal(text)
 
     def decrypt(self, encrypted_text: str) -> str:
         """Return a secret. One under a lost key opens nothing: its owner uses another factor."""
-        try:
-            return _box().decrypt(encrypted_text.encode()).decode()
-        except InvalidToken:
-            return ""
+        return unseal(encrypted_text)
 
     def can_delete_authenticator(self, authenticator: Any) -> bool:
         """Keep the last second factor of one of us where it is asked for."""
@@ -110,13 +97,3 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]
             return True
         others = type(authenticator).objects.filter(user=authenticator.user)
         return bool(others.exclude(type="recovery_codes").exclude(pk=authenticator.pk).exists())
-
-
-def _box() -> MultiFernet:
-    keys = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    return MultiFernet([Fernet(_key(secret)) for secret in keys])
-
-
-def _key(secret: str | bytes) -> bytes:
-    raw = secret.encode() if isinstance(secret, str) else secret
-    return base64.urlsafe_b64encode(hashlib.sha256(b"accounts.mfa:" + raw).digest())

@@ -175,6 +175,25 @@ class Invitation(Claimable):
 INVITATION_SALT = "apps.accounts.invitation"
 
 
+class CodeMail(Claimable):
+    """A code that waits to be mailed: deleted as soon as it has left, or opens nothing any more.
+
+    One is written for an address that we do not know as well, to nobody: asking takes the same time.
+    """
+
+    email = models.EmailField(blank=True)
+    sealed = models.TextField(blank=True)  # the code, encrypted
+    state = models.CharField(max_length=10, choices=InvitationState, default=InvitationState.QUEUED)
+    send_after = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["send_after"], name="code_to_mail")]
+
+    def __str__(self) -> str:
+        return f"code {self.pk}"
+
+
 class UserSession(models.Model):
     """A browser in which somebody is signed in: what its owner sees of it, and may end."""
 

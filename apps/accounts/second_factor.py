@@ -44,20 +44,26 @@ class SecondFactor:
         return redirect("mfa_index")
 
 
-def _note(action: str) -> Callable[..., None]:
+def _note(action: str, *, before: bool, after: bool) -> Callable[..., None]:
+    """Return who notes that a factor is there, was there, or both."""
+
     def note(user: User, authenticator: Authenticator, **_: Any) -> None:
+        kind = {"kind": str(authenticator.get_type_display())}
         AuditEvent.note(
             at=timezone.now(),
             user=user,
             action=f"person.second_factor_{action}",
             target=user,
-            after={"kind": str(authenticator.get_type_display())},
+            before=kind if before else None,
+            after=kind if after else None,
         )
 
     return note
 
 
-_added, _removed, _reset = _note("add"), _note("remove"), _note("renew")
+_added = _note("add", before=False, after=True)
+_removed = _note("remove", before=True, after=False)
+_reset = _note("renew", before=False, after=True)
 
 
 def listen() -> None:

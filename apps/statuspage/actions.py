@@ -31,7 +31,13 @@ def open_account(*, email: str, now: datetime) -> User | None:
         if first is None:
             return None
         user = User.objects.create_user(email=email, name=first.name, role=Role.CUSTOMER)
-        AuditEvent.note(at=now, user=None, action="person.open", target=user)
+        AuditEvent.note(
+            at=now,
+            user=None,
+            action="person.open",
+            target=user,
+            after={"email": user.email, "role": user.role},
+        )
     if user.role != Role.CUSTOMER or not user.is_active:
         return None
     contacts.filter(user=None).update(user=user)

@@ -3,7 +3,7 @@
 from django import forms
 from django.utils import timezone
 
-from apps.accounts import sign_in
+from apps.accounts import codes, sign_in
 from apps.statuspage.actions import LONGEST, open_account
 
 
@@ -16,7 +16,10 @@ class CodeRequest(sign_in.CodeRequest):
     def clean_email(self) -> str:
         """Find the contact. Whether we know them is not said."""
         email = str(super().clean_email())
-        self._user = open_account(email=email, now=timezone.now())
+        now = timezone.now()
+        self._user = open_account(email=email, now=now)
+        if self._user is None:
+            codes.leave(email="", code=codes.NO_CODE, now=now)
         return email
 
 

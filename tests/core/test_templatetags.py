@@ -256,6 +256,26 @@ def test_navigation_hides_what_does_not_exist_and_marks_where_we_are(monkeypatch
 
 
 @pytest.mark.parametrize(
+    ("path", "current"),
+    [
+        ("/console/", "Today"),
+        ("/console/settings/", "Settings"),
+        ("/console/people/7/", "Settings"),
+        ("/console/keys/issue/", "Settings"),
+        ("/console/audit/", "Settings"),
+        ("/console/rules/new/", "Settings"),
+        ("/console/services/", "Settings"),
+        ("/console/customers/import/", "Customers"),
+        ("/console/account/", None),
+    ],
+)
+def test_what_only_settings_leads_to_is_marked_as_settings(path, current):
+    items = portal.nav_items(Context({"request": RequestFactory().get(path)}))
+
+    assert [item.label for item in items if item.current] == ([current] if current else [])
+
+
+@pytest.mark.parametrize(
     ("cookie", "attribute"),
     [
         ("dark", ' data-theme="dark"'),

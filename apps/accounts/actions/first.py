@@ -48,6 +48,10 @@ def make_first_admin(*, token: str, name: str, email: str, password: str, now: d
         email=email, name=name.strip(), role=Role.ADMIN, password=password
     )
     AuditEvent.note(
-        at=now, user=admin, action="person.first", target=admin, after={"email": admin.email}
+        at=now,
+        user=admin,
+        action="person.first",
+        target=admin,
+        after={"email": admin.email, "name": admin.name, "role": admin.role},
     )
     return admin

@@ -48,7 +48,15 @@ def invite_again(*, person: User, by: User, now: datetime) -> Invitation:
         raise Refused(f"{locked.name} has set a password already.")
     if locked.role == Role.CUSTOMER:
         raise Refused("Customers' contacts need no invitation: a code is mailed to them.")
-    AuditEvent.note(at=now, user=by, action="person.invite_again", target=locked)
+    last = locked.invitations.order_by("-pk").first()
+    AuditEvent.note(
+        at=now,
+        user=by,
+        action="person.invite_again",
+        target=locked,
+        before={"until": last.expires_at.isoformat()} if last else None,
+        after={"until": (now + GOOD_FOR).isoformat()},
+    )
     return _write_invitation(locked, by=by, now=now)
 
 
@@ -73,7 +81,14 @@ def accept_invitation(*, invitation: Invitation, password: str, now: datetime) -
     person.save(update_fields=["password"])
     locked.used_at = now
     locked.save(update_fields=["used_at"])
-    AuditEvent.note(at=now, user=person, action="person.accept", target=person)
+    AuditEvent.note(
+        at=now,
+        user=person,
+        action="person.accept",
+        target=person,
+        before={"password": False},
+        after={"password": True},
+    )
     return person
 
 

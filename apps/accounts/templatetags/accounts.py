@@ -58,6 +58,7 @@ DONE = {
     "person.rename": "Changed the name",
     "person.password": "Changed the password",
     "person.end_sessions": "Signed out elsewhere",
+    "person.first": "Became the first admin",
     "person.open": "Came for the first time",
     "person.second_factor_add": "Set up a second factor",
     "person.second_factor_remove": "Removed a second factor",

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from apps.accounts import actions
 from apps.accounts.models import ApiKey, Scope
 
 LONGEST = 200  # characters of a name
@@ -38,7 +39,9 @@ class Command(BaseCommand):
         name = options["name"].strip()
         if not 0 < len(name) <= LONGEST or not name.isprintable():
             raise CommandError(f"A key's name has 1 to {LONGEST} characters, in one line.")
-        _, token = ApiKey.objects.issue(name=name, scopes=options["scope"] or [Scope.INGEST])
+        _, token = actions.issue_key(
+            name=name, scopes=options["scope"] or [Scope.INGEST], by=None, now=timezone.now()
+        )
         self.stdout.write(token)
 
     def _list(self, _: dict[str, Any]) -> None:
@@ -50,8 +53,10 @@ class Command(BaseCommand):
             )
 
     def _revoke(self, options: dict[str, Any]) -> None:
-        found = ApiKey.objects.filter(prefix=options["prefix"], revoked_at=None)
-        if not found.update(revoked_at=timezone.now()):
+        found = list(ApiKey.objects.filter(prefix=options["prefix"], revoked_at=None))
+        for key in found:
+            actions.revoke_key(key=key, by=None, now=timezone.now())
+        if not found:
             raise CommandError(
                 f"No live key begins with {options['prefix']!r}; `apikey list` shows them."
             )

@@ -54,8 +54,17 @@ def nav_items(context: Context) -> list[NavItem]:
     here = [
         href for _, href in found if path == href or (href not in homes and path.startswith(href))
     ]
-    current = max(here, key=len, default=None)
+    current = max(here, key=len, default=None) or _home_of(path)
     return [NavItem(label, href, href == current) for label, href in found]
+
+
+def _home_of(path: str) -> str | None:
+    """Return the address of Settings for a page that only Settings leads to."""
+    below = any(path.startswith(place.href) for place in SETTINGS)
+    try:
+        return reverse("settings") if below else None
+    except NoReverseMatch:
+        return None
 
 
 @register.simple_tag(takes_context=True)
