@@ -51,6 +51,14 @@ class StyleForm(forms.Form):
         label="I read the text as Acme would", help_text="It goes to 22 businesses.", required=False
     )
 
+    def clean(self) -> dict[str, Any]:
+        """Refuse what stands in no single field."""
+        if any(name in self.errors for name in ("minutes", "kind")):
+            self.add_error(
+                None, "An update every three minutes before it began cannot be promised."
+            )
+        return self.cleaned_data
+
 
 def specimens(now: datetime) -> dict[str, Any]:
     """Return what the style page shows, as it would look at `now`."""
@@ -144,7 +152,7 @@ def specimens(now: datetime) -> dict[str, Any]:
                 "spark": [3, 3, 2, 4, 3, 9, 14, 8, 3, 3],
             },
             {
-                "name": "Initech",
+                "name": "Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz",
                 "grade": "cannot_tell",
                 "attempts": {"cannot_tell": 640},
                 "tried": 640,

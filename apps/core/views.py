@@ -46,6 +46,8 @@ def style(request: HttpRequest) -> HttpResponse:
         "blank_form": specimens.StyleForm(auto_id="blank_%s"),
         "first_page": pages.page(1),
         "middle_page": pages.page(5),
+        "last_page": pages.page(pages.num_pages),
+        "nothing": [],
         "spoken": [
             Message(messages.SUCCESS, "Update published to 212 customers."),
             Message(messages.INFO, "The impact is being computed again."),

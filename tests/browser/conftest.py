@@ -32,8 +32,24 @@ FLAGS = [
     "--disable-sync",
     *(["--no-sandbox"] if os.geteuid() == 0 else []),
 ]
-PUBLIC = ["/", "/i/INC-1", "/errors/502", "/errors/429?kind=business", "/sign-in/", "/no-such-page"]
+PUBLIC = [
+    "/",
+    "/i/INC-1",
+    "/errors/502",
+    "/errors/429?kind=business",
+    "/sign-in/",
+    "/sign-in/code/",
+    "/sign-in/closed/",
+    "/invitation/used/",
+    "/first/used/",
+    "/no-such-page",
+]
+#: What an address of PUBLIC answers that is not 200.
+ANSWERS = {"/no-such-page": 404, "/first/used/": 410, "/invitation/used/": 410}
 ADMIN, LEAD, CUSTOMER = "olga@example.com", "ada@example.com", "jo@harbour-books.example"
+MANAGER, VIEWER = "amy@example.com", "vic@example.com"
+#: What a contact of a customer reads beside what everybody reads.
+OF_CUSTOMERS = ["/", "/for/", "/reports/", "/reports/thanks/", "/console/"]
 
 
 def pytest_collection_modifyitems(items):
@@ -91,6 +107,27 @@ def browser():
 
 
 @pytest.fixture(scope="package")
+def viewer(site, browser) -> str:
+    """Somebody who may read everything and change nothing: the demo has none, so they are invited, without scripts."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, site, ADMIN)
+    page.goto(f"{site}/console/people/invite/")
+    page.fill("input[name=email]", VIEWER)
+    page.fill("input[name=name]", "Vic")
+    page.select_option("select[name=role]", "viewer")
+    page.locator("main form button").click()
+    link = urlsplit(page.locator("main pre code").inner_text()).path
+    page.context.clear_cookies()
+    page.goto(site + link)
+    for field in page.locator("input[type=password]").all():
+        field.fill(PASSWORD)
+    page.locator("main form button").click()
+    context.close()
+    return VIEWER
+
+
+@pytest.fixture(scope="package")
 def console(site, browser) -> list[str]:
     """One address for every route of the console that an admin can read: a new page is in it by itself."""
     context = browser.new_context()
@@ -123,6 +160,29 @@ def _route(address: str) -> str:
 def _links(text: str) -> Iterator[str]:
     for link in re.findall(r'(?:href|action)="(/console/[^"#]+)"', text):
         yield link.replace("&amp;", "&")
+
+
+def complaints_of(page) -> list[str]:
+    """Collect what the browser complains about: violations of the policy, errors of scripts."""
+    said: list[str] = []
+    page.on(
+        "console",
+        lambda message: message.type in {"error", "warning"} and said.append(message.text),
+    )
+    page.on("pageerror", lambda error: said.append(str(error)))
+    # The browser says it by itself, but not everything that it reports to the page.
+    page.add_init_script(
+        "document.addEventListener('securitypolicyviolation',"
+        " (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`))"
+    )
+    return said
+
+
+def unless_said(said: list[str], path: str) -> list[str]:
+    """Take what was complained about on a page, but for the status that it should have."""
+    found = [f"{path}: {text}" for text in said if str(ANSWERS.get(path, "-")) not in text]
+    said.clear()
+    return found
 
 
 def sign_in(page, site: str, email: str) -> None:
