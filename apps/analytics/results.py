@@ -362,6 +362,11 @@ def not_returned_json(gone: NotReturned | CannotTell) -> dict[str, Any]:
         "high": round(gone.interval.high, 1),
         "level": gone.interval.level,
         "compared_with": gone.compared,
+        "within_s": gone.within_ms // 1000,
+        "still_away": [
+            {"day": one.day, "exposed": round(one.exposed, 4), "usual": round(one.usual, 4)}
+            for one in gone.curve
+        ],
     }
 
 

@@ -29,6 +29,7 @@ from apps.analytics.attempts import (
 from apps.analytics.gaps import find_gaps
 from apps.analytics.impact.assembling import assemble, grade
 from apps.analytics.impact.facts import gather
+from apps.analytics.measures import Days
 from apps.analytics.names import Catalogue, Week
 from apps.analytics.results import (
     ImpactResult,
@@ -60,6 +61,7 @@ def compute(
     latency_tenets_ms: Mapping[int, int] | None = None,
     service: int | None = None,
     baseline_weeks: Sequence[Week] = (),
+    days: Days | None = None,
     tenets: Sequence[Mapping[str, Any]] = (),
     progress: Callable[[int, int, str], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -79,6 +81,7 @@ def compute(
         latency_tenets_ms: promised latency per operation; without it no success is slow.
         service: only this service.
         baseline_weeks: earlier weeks, for what never came and who did not return.
+        days: who was seen on which day, for who did not return; without it the files above are read.
         tenets: rows for the answer's "tenets", judged by the caller.
         progress: called with (step, steps, label).
         cancelled: asked between steps.
@@ -101,7 +104,7 @@ def compute(
     )
     run = Runner(con, steps=STEPS, progress=progress, cancelled=cancelled)
     try:
-        facts = gather(run, frame, names, baseline_weeks)
+        facts = gather(run, frame, names, baseline_weeks, days)
     finally:
         run.drop_all()
     result = assemble(facts, frame, names, as_of_ms=as_of_ms, data_end_ms=data_end_ms)

@@ -11,7 +11,7 @@ from apps.analytics.attempts import (
     build_chains,
     clean,
 )
-from apps.analytics.measures import CannotTell, NotReturned, Outage, UserUptime
+from apps.analytics.measures import CannotTell, Days, NotReturned, Outage, UserUptime
 from apps.analytics.names import Catalogue, JourneyName, Week
 from apps.analytics.results import (
     Attempts,
@@ -55,7 +55,9 @@ class Facts:
     basis: dict[str, Any] = field(default_factory=dict)
 
 
-def gather(run: Runner, frame: Frame, names: Catalogue, weeks: Sequence[Week]) -> Facts:
+def gather(
+    run: Runner, frame: Frame, names: Catalogue, weeks: Sequence[Week], days: Days | None
+) -> Facts:
     run.step("reading and cleaning events")
     facts = Facts(clean(run, frame))
     run.step("finding failures and what followed")
@@ -86,7 +88,17 @@ def gather(run: Runner, frame: Frame, names: Catalogue, weeks: Sequence[Week]) -
         )
         operations = {journey.done for journey in facts.journeys}
         facts.lost = measures.lost(run, frame, weeks, operations=operations)
-        facts.not_returned = measures.not_returned(run, frame, weeks)
+        known = days or Days(
+            events=(*frame.files, *(name for week in weeks for name in week.files))
+        )
+        facts.not_returned = measures.not_returned(
+            run,
+            frame,
+            weeks,
+            known,
+            proxies=facts.cleaned.proxies,
+            probes=facts.cleaned.probes,
+        )
     run.step("putting it together")
     return facts
 

@@ -4,19 +4,24 @@ Each function says what it means, its unit, and when it refuses (a `CannotTell`,
 """
 
 from apps.analytics.measures.felt import UPTIME_MIN_ACTORS, outages, user_uptime, usual_latency
-from apps.analytics.measures.found import CannotTell, NotReturned, Outage, UserUptime
-from apps.analytics.measures.history import lost, not_returned, open_history
+from apps.analytics.measures.found import CannotTell, NotReturned, Outage, StillAway, UserUptime
+from apps.analytics.measures.history import lost, open_history
+from apps.analytics.measures.returns import Days, actor_day_sql, not_returned, return_reads
 
 __all__ = [
     "UPTIME_MIN_ACTORS",
     "CannotTell",
+    "Days",
     "NotReturned",
     "Outage",
+    "StillAway",
     "UserUptime",
+    "actor_day_sql",
     "lost",
     "not_returned",
     "open_history",
     "outages",
+    "return_reads",
     "user_uptime",
     "usual_latency",
 ]

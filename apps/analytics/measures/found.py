@@ -32,6 +32,15 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True)
+class StillAway:
+    """Shares (0..1) of the exposed, and of people like them, not seen again by the end of a day after it."""
+
+    day: int
+    exposed: float
+    usual: float
+
+
+@dataclass(frozen=True, slots=True)
 class NotReturned:
     """People whose attempt failed for good, and how many more than usual have not been seen since."""
 
@@ -39,3 +48,6 @@ class NotReturned:
     missing: int
     interval: Interval
     compared: int
+    within_ms: int = 0
+    """How long both were followed."""
+    curve: tuple[StillAway, ...] = ()

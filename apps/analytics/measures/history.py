@@ -1,4 +1,4 @@
-"""What needs earlier weeks: the lost, who never even tried, and the gone, who did not return."""
+"""The lost, who never even tried: attempts that usually come at this hour of the week and did not."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,12 +14,11 @@ from apps.analytics.attempts import (
     remove_duplicates,
     without_sql,
 )
-from apps.analytics.measures.found import CannotTell, NotReturned
+from apps.analytics.measures.found import CannotTell
 from apps.analytics.names import Week
 from apps.analytics.sql import Fragment, Runner, events_from, fill
-from apps.analytics.stats import Lost, Stratum, excess_gone, lost_attempts
+from apps.analytics.stats import Lost, lost_attempts
 
-EXPOSED_NEEDED = 30
 BIN_MS = 5 * 60_000
 CONTROL_MS = 3 * HOUR_MS
 WEEK_MS = 7 * DAY_MS
@@ -149,87 +148,3 @@ def _starts_sql(frame: Frame, *, bin_ms: float, zero: int, per_window: int) -> s
         zero=zero,
         bins=zero + per_window,
     )
-
-
-def not_returned(run: Runner, frame: Frame, weeks: Sequence[Week]) -> NotReturned | CannotTell:
-    """People whose attempt was given up (or who came back only later) and who were not seen since.
-
-    Not seen: no request in the horizon H after the window. Compared with people active in the same
-    window of earlier weeks, stratum by stratum of activity (active hours in the seven days before):
-    never with everyone else, for those who are hit are the active ones. Refuses below 30 exposed,
-    without an earlier week whose seven days before are known too, and before H has passed.
-    """
-    if frame.seen_until_ms < frame.end_ms + frame.horizon_ms:
-        return CannotTell("the time in which they may come back has not passed")
-    (exposed,) = run.one(
-        "SELECT count(DISTINCT actor) FROM chains WHERE class IN ('gave_up', 'came_back')"
-    )
-    if exposed < EXPOSED_NEEDED:
-        return CannotTell(f"only {exposed} people failed for good; 30 are needed")
-    run.table(
-        "exposed",
-        "SELECT DISTINCT actor FROM chains"
-        " WHERE class IN ('gave_up', 'came_back') AND actor IS NOT NULL",
-    )
-    (first,) = run.one("SELECT min(ts) FROM history")
-    backs = [
-        w.back
-        for w in weeks
-        if first <= frame.start_ms - WEEK_MS * (w.back + 1) + DAY_MS and w.back > 0
-    ]
-    if not backs:
-        return CannotTell("no earlier week with the seven days before it to compare with")
-    ours = _strata(run, frame, back=0)
-    theirs: dict[int, tuple[int, int]] = {}
-    for back in backs:
-        for stratum, (n, gone) in _strata(run, frame, back=back).items():
-            known = theirs.get(stratum, (0, 0))
-            theirs[stratum] = (known[0] + n, known[1] + gone)
-    if not theirs:
-        return CannotTell("nobody was active in the same window of earlier weeks")
-    strata = [
-        Stratum(n, gone, *_nearest(theirs, stratum)) for stratum, (n, gone) in sorted(ours.items())
-    ]
-    missing = sum(s.exposed_gone for s in strata)
-    compared = sum(n for n, _ in theirs.values())
-    return NotReturned(int(exposed), missing, excess_gone(strata), compared)
-
-
-def _nearest(known: dict[int, tuple[int, int]], stratum: int) -> tuple[int, int]:
-    """The comparison of this stratum, or of the nearest one that has any."""
-    return known[min(known, key=lambda other: (abs(other - stratum), other))]
-
-
-def _strata(run: Runner, frame: Frame, *, back: int) -> dict[int, tuple[int, int]]:
-    """(people, of these gone) per stratum of earlier activity, for the week `back` weeks earlier."""
-    start, end = frame.start_ms - back * WEEK_MS, frame.end_ms - back * WEEK_MS
-    who = "SELECT actor FROM exposed"
-    if back:
-        who = fill(
-            "SELECT DISTINCT actor FROM history"
-            " WHERE actor IS NOT NULL AND outcome <> 2 AND ts >= $start AND ts < $end",
-            start=start,
-            end=end,
-        )
-    found = run.rows(
-        fill(
-            """
-            WITH who AS ($who),
-            seen AS (
-                SELECT actor,
-                       count(DISTINCT CASE WHEN ts < $start THEN ts // 3600000 END) AS hours,
-                       count_if(ts >= $end) AS after
-                FROM history SEMI JOIN who USING (actor)
-                WHERE ts >= $before AND ts < $until GROUP BY actor)
-            SELECT CASE WHEN hours <= 2 THEN hours WHEN hours <= 4 THEN 3 WHEN hours <= 7 THEN 4
-                        ELSE 5 END AS stratum, count(*), count_if(after = 0)
-            FROM seen GROUP BY stratum
-            """,
-            who=Fragment(who),
-            start=start,
-            end=end,
-            before=start - WEEK_MS,
-            until=end + frame.horizon_ms,
-        )
-    )
-    return {int(s): (int(n), int(gone)) for s, n, gone in found}

@@ -1,0 +1,256 @@
+"""Who did not come back: people whose attempt failed for good, against people like them in earlier weeks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from apps.analytics.attempts import DAY_MS, HOUR_MS, Frame
+from apps.analytics.events import ActorKind, Traffic
+from apps.analytics.measures.found import CannotTell, NotReturned, StillAway
+from apps.analytics.names import Week
+from apps.analytics.sql import Fragment, Runner, events_from, fill, literal, numbers
+from apps.analytics.stats import Stratum, excess_gone
+
+EXPOSED_NEEDED = 30
+RETURN_MS = 10 * DAY_MS
+"""People are followed for so long after the window, as far as time has passed."""
+LOOK_BACK_DAYS = 7
+WEEK_MS = 7 * DAY_MS
+WHOLE_DAY = (1 << 24) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Who was seen on which day: `rolled` files by day since 1970 (`actor_day_sql`), `events` for the others."""
+
+    rolled: Mapping[int, str] = field(default_factory=dict)
+    events: tuple[str, ...] = ()
+
+
+def return_reads(
+    *, start_ms: int, end_ms: int, seen_ms: int, weeks: Sequence[int]
+) -> tuple[int, int]:
+    """Return the span of event times that `not_returned` may look at, epoch ms, end not included."""
+    first = start_ms - WEEK_MS * max(weeks, default=0) - LOOK_BACK_DAYS * DAY_MS
+    return first // DAY_MS * DAY_MS, min(end_ms + RETURN_MS, seen_ms + 1)
+
+
+def actor_day_sql(events: Fragment) -> str:
+    """Who was seen on which day: one row per (day, customer, actor) of customers' events.
+
+    Columns: day (since 1970), customer, actor, kind (ActorKind), addr, hours (one bit per UTC hour),
+    first_ts, last_ts (epoch ms). The same rows for any split of the events, and for events given twice.
+    """
+    return fill(
+        """
+        SELECT (ts // $day)::INTEGER AS day, customer, actor, max(actor_kind) AS kind,
+               min(addr) AS addr, bit_or((1 << ((ts // $hour) % 24))::INTEGER) AS hours,
+               min(ts) AS first_ts, max(ts) AS last_ts
+        FROM ($events) WHERE traffic = $customers AND actor IS NOT NULL AND outcome <> 2
+        GROUP BY ALL
+        """,
+        events=events,
+        day=DAY_MS,
+        hour=HOUR_MS,
+        customers=int(Traffic.CUSTOMERS),
+    ).replace("GROUP BY ALL", "GROUP BY 1, 2, 3")
+
+
+def not_returned(
+    run: Runner,
+    frame: Frame,
+    weeks: Sequence[Week],
+    days: Days,
+    *,
+    proxies: Sequence[int],
+    probes: Sequence[int],
+) -> NotReturned | CannotTell:
+    """People whose attempt was given up (or who came back only later) and who were not seen since.
+
+    Seen: any request to any service, in the D after the window; D is ten days, or what has passed of
+    them, at least H. Compared with people active in the same window of earlier weeks and followed for
+    the same D, if that ended before our window began; stratum by stratum of activity (active hours in
+    the seven days before): never with everyone else, for those who are hit are the active ones.
+    excess and its interval: `stats.excess_gone`. Refuses below 30 exposed, before H has passed, and
+    without an earlier week whose seven days before are known too. Needs `chains` and `history`.
+    """
+    within_ms = min(RETURN_MS, frame.seen_until_ms + 1 - frame.end_ms)
+    if within_ms < frame.horizon_ms:
+        return CannotTell("the time in which they may come back has not passed")
+    (exposed,) = run.one(
+        "SELECT count(DISTINCT actor) FROM chains WHERE class IN ('gave_up', 'came_back')"
+    )
+    if exposed < EXPOSED_NEEDED:
+        return CannotTell(f"only {exposed} people failed for good; {EXPOSED_NEEDED} are needed")
+    run.table(
+        "exposed",
+        "SELECT DISTINCT actor FROM chains"
+        " WHERE class IN ('gave_up', 'came_back') AND actor IS NOT NULL",
+    )
+    _open_days(run, frame, weeks, days, proxies=proxies, probes=probes)
+    first = run.one("SELECT min(first_ts) FROM seen")[0]
+    backs = [
+        week.back
+        for week in weeks
+        if first is not None
+        and first <= frame.start_ms - WEEK_MS * (week.back + 1) + DAY_MS
+        and week.back * WEEK_MS >= within_ms + frame.end_ms - frame.start_ms
+    ]
+    if not backs:
+        return CannotTell("no earlier week with the seven days before it to compare with")
+    last_day = within_ms // DAY_MS
+    ours = _followed(run, frame, back=0, within_ms=within_ms)
+    theirs: _Followed = {}
+    for back in backs:
+        for stratum, found in _followed(run, frame, back=back, within_ms=within_ms).items():
+            known = theirs.setdefault(stratum, {})
+            for day, n in found.items():
+                known[day] = known.get(day, 0) + n
+    if not theirs:
+        return CannotTell("nobody was active in the same window of earlier weeks")
+    strata = [
+        Stratum(
+            *_counts(found, last_day),
+            *_counts(theirs[_nearest(theirs, stratum)], last_day),
+        )
+        for stratum, found in sorted(ours.items())
+    ]
+    return NotReturned(
+        exposed=int(exposed),
+        missing=sum(one.exposed_gone for one in strata),
+        interval=excess_gone(strata),
+        compared=sum(sum(found.values()) for found in theirs.values()),
+        within_ms=within_ms,
+        curve=tuple(_curve(ours, theirs, last_day)),
+    )
+
+
+_Followed = dict[int, dict[int | None, int]]
+"""By stratum: people by the day on which they were first seen again (0: the same), None: not at all."""
+
+
+def _counts(found: Mapping[int | None, int], last_day: int) -> tuple[int, int]:
+    """Return people, and those of them not seen again."""
+    return sum(found.values()), found.get(None, 0)
+
+
+def _curve(ours: _Followed, theirs: _Followed, last_day: int) -> list[StillAway]:
+    """The share not seen again by the end of each day; the usual share is weighted to our strata.
+
+    Everybody is followed for the same time, so Kaplan and Meier's estimate is the plain share.
+    """
+    people = sum(sum(found.values()) for found in ours.values())
+    points = []
+    for day in range(last_day + 1):
+        away = usual = 0.0
+        for stratum, found in ours.items():
+            like = theirs[_nearest(theirs, stratum)]
+            away += _away(found, day)
+            usual += sum(found.values()) * _away(like, day) / sum(like.values())
+        points.append(StillAway(day, away / people, usual / people))
+    return points
+
+
+def _away(found: Mapping[int | None, int], day: int) -> int:
+    return sum(n for back, n in found.items() if back is None or back > day)
+
+
+def _nearest(known: _Followed, stratum: int) -> int:
+    """The comparison of this stratum, or of the nearest one that has any."""
+    return min(known, key=lambda other: (abs(other - stratum), other))
+
+
+def _open_days(
+    run: Runner,
+    frame: Frame,
+    weeks: Sequence[Week],
+    days: Days,
+    *,
+    proxies: Sequence[int],
+    probes: Sequence[int],
+) -> None:
+    """Make `seen`: who was seen on which day, without proxies and probes."""
+    backs = [week.back for week in weeks]
+    start, end = return_reads(
+        start_ms=frame.start_ms, end_ms=frame.end_ms, seen_ms=frame.seen_until_ms, weeks=backs
+    )
+    rolled = {
+        day: name
+        for day, name in days.rolled.items()
+        if start <= day * DAY_MS < (day + 1) * DAY_MS <= end
+    }
+    run.view("day_events", events_from(days.events))
+    raw = Fragment(
+        fill(
+            "SELECT * FROM day_events WHERE ts >= $start AND ts < $end AND ts // $day NOT IN ($rolled)",
+            start=start,
+            end=end,
+            day=DAY_MS,
+            rolled=numbers(rolled or [-1]),
+        )
+    )
+    parts = [actor_day_sql(raw)]
+    if rolled:
+        names = ", ".join(literal(name) for name in rolled.values())
+        parts.append(f"SELECT * FROM read_parquet([{names}], hive_partitioning = false)")  # noqa: S608
+    run.table(
+        "seen",
+        fill(
+            "SELECT day, actor, hours, first_ts, last_ts FROM ($parts)"
+            " WHERE actor NOT IN ($probes) AND NOT (kind = $address AND coalesce(addr IN ($proxies), false))",
+            parts=Fragment(" UNION ALL ".join(parts)),
+            probes=numbers(probes or [0]),
+            proxies=numbers(proxies or [0]),
+            address=int(ActorKind.ADDRESS),
+        ),
+    )
+
+
+def _followed(run: Runner, frame: Frame, *, back: int, within_ms: int) -> _Followed:
+    """Return who was active in the window `back` weeks earlier (0: who is exposed), and when they came again."""
+    start, end = frame.start_ms - back * WEEK_MS, frame.end_ms - back * WEEK_MS
+    who = "SELECT actor FROM exposed"
+    if back:
+        who = fill(
+            "SELECT DISTINCT actor FROM history"
+            " WHERE actor IS NOT NULL AND outcome <> 2 AND ts >= $start AND ts < $end",
+            start=start,
+            end=end,
+        )
+    # The look-back is whole hours: the window's own first hour tells nothing about earlier activity.
+    hour = start // HOUR_MS % 24
+    until = end + within_ms
+    found = run.rows(
+        fill(
+            """
+            WITH who AS ($who),
+            folded AS (
+                SELECT actor,
+                       coalesce(sum(bit_count(hours & CASE day WHEN $oldest THEN $late
+                                              WHEN $start_day THEN $early ELSE $whole END))
+                                FILTER (day BETWEEN $oldest AND $start_day), 0) AS active,
+                       min(day - $end_day) FILTER (
+                           (day = $end_day AND last_ts >= $end)
+                           OR (day > $end_day AND day < $until_day)
+                           OR (day > $end_day AND day = $until_day AND first_ts < $until)) AS again
+                FROM seen SEMI JOIN who USING (actor)
+                WHERE day BETWEEN $oldest AND $until_day GROUP BY actor)
+            SELECT CASE WHEN active <= 2 THEN active WHEN active <= 4 THEN 3 WHEN active <= 7 THEN 4
+                        ELSE 5 END AS stratum, again, count(*)
+            FROM folded GROUP BY stratum, again
+            """,
+            who=Fragment(who),
+            oldest=start // DAY_MS - LOOK_BACK_DAYS,
+            start_day=start // DAY_MS,
+            end_day=end // DAY_MS,
+            until_day=until // DAY_MS,
+            late=WHOLE_DAY & ~((1 << hour) - 1),
+            early=(1 << hour) - 1,
+            whole=WHOLE_DAY,
+            end=end,
+            until=until,
+        )
+    )
+    followed: _Followed = {}
+    for stratum, again, n in found:
+        followed.setdefault(int(stratum), {})[None if again is None else int(again)] = int(n)
+    return followed
