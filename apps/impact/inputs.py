@@ -1,16 +1,18 @@
 """What the computation needs to know from our tables: names, promises and files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from apps.analytics.impact import ImpactResult
+from apps.analytics.measures import Days, return_reads
 from apps.analytics.names import Catalogue, CustomerName, JourneyName, OperationName, Week
 from apps.catalog import queries as catalog
 from apps.catalog.models import Journey, Operation, Service
 from apps.customers.models import Customer
 from apps.telemetry import queries as telemetry
+from apps.telemetry.rollups import actor_days
 from apps.tenets.models import Clause, ClauseKind, VersionState
 
 WEEKS = 4
@@ -73,6 +75,18 @@ def earlier_weeks(start_ms: int, end_ms: int) -> list[Week]:
         for back in range(1, WEEKS + 1)
         if files(start_ms - week * back, end_ms - week * back)
     ]
+
+
+def days(start_ms: int, end_ms: int, *, seen_ms: int, weeks: Sequence[Week]) -> Days:
+    """Return what says who was seen on which day, for who did not return."""
+    span = return_reads(
+        start_ms=start_ms, end_ms=end_ms, seen_ms=seen_ms, weeks=[week.back for week in weeks]
+    )
+    found = actor_days(*span)
+    return Days(
+        {day: str(path) for day, path in found.rolled.items()},
+        tuple(str(path) for path in found.segments),
+    )
 
 
 def milliseconds(instant: datetime) -> int:

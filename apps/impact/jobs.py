@@ -50,6 +50,8 @@ def compute_window(
     if watermark is None:
         raise NothingToRead("There are no events yet. Send some: manage.py ingest FILE.")
     start, end = inputs.milliseconds(window_from), inputs.milliseconds(window_to)
+    weeks = inputs.earlier_weeks(start, end)
+    seen = min(inputs.milliseconds(as_of), watermark)
     with TemporaryDirectory(prefix="portal-impact-") as spill:
         con = connect(
             memory_limit=f"{settings.PORTAL_COMPUTE_MEMORY_MB}MB", threads=2, temp_directory=spill
@@ -65,7 +67,8 @@ def compute_window(
                 names=inputs.catalogue(service),
                 latency_tenets_ms=inputs.slow_after(),
                 service=service.pk if service else None,
-                baseline_weeks=inputs.earlier_weeks(start, end),
+                baseline_weeks=weeks,
+                days=inputs.days(start, end, seen_ms=seen, weeks=weeks) if weeks else None,
                 progress=progress,
                 cancelled=cancelled,
             )

@@ -8,7 +8,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Count
 
-from apps.telemetry import counts, customer_days
+from apps.core.nudge import nudge
+from apps.telemetry import counts, customer_days, rollups
 from apps.telemetry.models import CustomerDay, HourCount, OperationCount, Segment, UnnamedGroups
 from apps.telemetry.resolve.sketch import merged
 
@@ -37,6 +38,9 @@ def sweep(*, now: datetime) -> None:
     if root.is_dir() and not (mark.exists() and mark.stat().st_mtime > (now - GRACE).timestamp()):
         mark.touch()
         sweep_orphans(now=now)
+        rollups.sweep_files(now=now)
+    if rollups.due(now=now):
+        nudge("telemetry.rollup", queue="impact")
 
 
 def sweep_orphans(*, now: datetime) -> int:

@@ -174,6 +174,20 @@ class CustomerDay(models.Model):
         return f"day {self.day}, customer {self.customer_id}: {self.requests}"
 
 
+class Rollup(models.Model):
+    """A file that says who was seen on a UTC day (`rollups.make`), and from which segments it was made."""
+
+    day = models.IntegerField(primary_key=True)  # since 1970
+    path = models.CharField(max_length=200)  # below EVENTS_DIR
+    basis = models.CharField(max_length=100)  # changes with the day's segments
+    rows = models.BigIntegerField()
+    bytes = models.BigIntegerField()
+    made_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.path
+
+
 class UnnamedGroups(models.Model):
     """The largest groups of requests of one day that belong to nobody we can name, by one attribute.
 

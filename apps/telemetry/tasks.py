@@ -5,10 +5,17 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from apps.telemetry import jobs
+from apps.telemetry import jobs, rollups
 
 
 @shared_task(name="telemetry.sweep")
 def sweep(**_: Any) -> None:
     """Remove files that no catalogue row names."""
     jobs.sweep(now=timezone.now())
+
+
+@shared_task(name="telemetry.rollup", queue="impact")
+def rollup(**_: Any) -> None:
+    """Roll up every finished day that waits."""
+    while rollups.make_next(now=timezone.now()):
+        pass

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from apps.analytics.impact import compute, connect
-from apps.analytics.measures import CannotTell
+from apps.analytics.measures import CannotTell, Days, actor_day_sql
 from apps.analytics.names import Week
-from apps.analytics.sql import Cancelled, fill
+from apps.analytics.sql import Cancelled, events_from, fill
 from apps.analytics.stats import (
     Lost,
     Stratum,
@@ -347,6 +347,41 @@ def test_those_who_did_not_return_are_compared_with_the_same_hour(tmp_path):
     assert gone.interval.low > 0
     assert usual.interval.low < 0 < usual.interval.high
     assert asked(tmp_path, failed=0.1).figures.not_returned.why.endswith("30 are needed")
+
+
+def test_days_that_are_rolled_up_say_the_same_as_their_events(tmp_path):
+    files, weeks = history(tmp_path, rate=300, failed=0.6, gone=0.5)
+    today = START // DAY
+    with connect() as con:
+        con.execute(f"CREATE TEMP TABLE days AS {actor_day_sql(events_from(files))}")
+        rolled = {}
+        for (day,) in con.execute("SELECT DISTINCT day FROM days").fetchall():
+            if day % 3 == today % 3:
+                rolled[day] = str(tmp_path / f"day-{day}.parquet")
+                rows = con.sql("SELECT * FROM days").filter(f"day = {day}")
+                rows.write_parquet(rolled[day])
+
+        def asked_with(days):
+            return compute(
+                con,
+                files=files,
+                start_ms=START,
+                end_ms=START + HOUR,
+                as_of_ms=START + 3 * DAY,
+                data_end_ms=START + 3 * DAY,
+                names=NAMES,
+                baseline_weeks=weeks,
+                days=days,
+            ).figures.not_returned
+
+        plain = asked_with(None)
+        assert asked_with(Days(rolled, tuple(files))) == plain
+    assert len(rolled) > 8
+    assert plain.within_ms == 3 * DAY - HOUR + 1
+    assert [one.day for one in plain.curve] == [0, 1, 2]
+    assert plain.curve[0].exposed >= plain.curve[-1].exposed > plain.curve[-1].usual
+    # The end of the last day is the end of the following: the same people as in the estimate.
+    assert plain.curve[-1].exposed * plain.exposed == pytest.approx(plain.missing, abs=1)
 
 
 def test_not_returned_waits_until_they_could_have(tmp_path):

@@ -1,0 +1,115 @@
+"""Who was seen on which day: rolled up once the day is over, made anew when more comes in, never wrong meanwhile."""
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+from django.conf import settings
+
+from apps.accounts.models import ApiKey, Scope
+from apps.telemetry import actions, rollups
+from apps.telemetry.models import Rollup
+
+pytestmark = pytest.mark.django_db
+DAY = 86_400_000
+FIRST = datetime(2026, 11, 18, tzinfo=UTC)
+START = int(FIRST.timestamp() * 1000)
+NOW = datetime(2026, 11, 22, 10, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def key():
+    return ApiKey.objects.issue(name="shop", scopes=[Scope.INGEST])[0]
+
+
+def take_in(key, *events: tuple[int, float, str]) -> None:
+    """Deliver requests, each given by its day, hour and session."""
+    body = b"".join(
+        json.dumps(
+            {
+                "ts": (FIRST + timedelta(days=day, hours=hour)).isoformat(),
+                "status": 200,
+                "service": "shop",
+                "session": who,
+            }
+        ).encode()
+        + b"\n"
+        for day, hour, who in events
+    )
+    actions.accept_events(body=body, key=key, idempotency_key="", array=False, now=NOW)
+
+
+def make_all(now=NOW) -> int:
+    made = 0
+    while rollups.make_next(now=now):
+        made += 1
+    return made
+
+
+def seen() -> list[tuple[int, int, int]]:
+    """(day, hours as bits, milliseconds from first to last) of everybody, from what a reader is given."""
+    found = rollups.actor_days(START, START + 4 * DAY)
+    with duckdb.connect() as con:
+        return sorted(
+            row
+            for path in found.rolled.values()
+            for row in con.execute(
+                "SELECT day, hours, last_ts - first_ts FROM read_parquet(?)", [str(path)]
+            ).fetchall()
+        )
+
+
+THREE_DAYS = [(0, 9.5, "ann"), (0, 11, "ann"), (0, 11, "bob"), (1, 23.9, "ann"), (3, 1, "bob")]
+FIRST_DAY = START // DAY
+
+
+def test_finished_days_are_rolled_up_and_the_last_one_is_not(key):
+    take_in(key, *THREE_DAYS)
+
+    assert make_all() == 2
+    assert rollups.due(now=NOW) == []
+    assert seen() == [
+        (FIRST_DAY, 1 << 11, 0),
+        (FIRST_DAY, 1 << 9 | 1 << 11, 5_400_000),
+        (FIRST_DAY + 1, 1 << 23, 0),
+    ]
+    given = rollups.actor_days(START, START + 4 * DAY)
+    assert sorted(given.rolled) == [FIRST_DAY, FIRST_DAY + 1]
+    assert [path.parent.parent.name for path in given.segments] == ["dt=2026-11-21"]
+
+
+def test_a_day_to_which_more_comes_in_is_read_from_its_segments_until_it_is_made_again(key):
+    take_in(key, *THREE_DAYS)
+    make_all()
+    before = Rollup.objects.get(day=FIRST_DAY)
+
+    take_in(key, (0, 14, "cleo"))
+    given = rollups.actor_days(START, START + 4 * DAY)
+    assert sorted(given.rolled) == [FIRST_DAY + 1]
+    assert len([p for p in given.segments if "dt=2026-11-18" in str(p)]) == 3
+
+    assert make_all() == 0, "not again so soon"
+    assert make_all(NOW + rollups.AGAIN) == 1
+    assert Rollup.objects.get(day=FIRST_DAY).rows == before.rows + 1 == 3
+    assert (Path(settings.EVENTS_DIR) / before.path).exists(), "a run may still read it"
+
+
+def test_files_that_nobody_names_are_removed_after_a_while(key):
+    take_in(key, *THREE_DAYS)
+    make_all()
+    folder = Path(settings.EVENTS_DIR) / rollups.FOLDER
+    for name in ("1-killed.parquet", ".2-killed.parquet.part"):
+        (folder / name).write_bytes(b"half")
+    old = (NOW - 2 * rollups.GRACE).timestamp()
+    os.utime(folder / "1-killed.parquet", (old, old))
+    os.utime(folder / ".2-killed.parquet.part", (old, old))
+    (folder / "3-at-work.parquet").write_bytes(b"half")
+    os.utime(folder / "3-at-work.parquet", (NOW.timestamp(), NOW.timestamp()))
+
+    assert rollups.sweep_files(now=NOW) == 2
+    assert sorted(p.name for p in folder.iterdir()) == sorted(
+        ["3-at-work.parquet", *(Path(one.path).name for one in Rollup.objects.all())]
+    )
