@@ -102,6 +102,8 @@ def make_any(model: type[models.Model]) -> None:
             given[column.name] = NOW.date()
         elif isinstance(column, models.JSONField):
             given[column.name] = {}
+        elif isinstance(column, ArrayField):
+            given[column.name] = []
         elif column.choices:
             given[column.name] = column.choices[0][0]
         elif isinstance(column, models.CharField | models.TextField):
