@@ -92,7 +92,7 @@ def make_any(model: type[models.Model]) -> None:
     """Make a row of a model of which the world has none, with the least in every column."""
     given = {}
     for column in model._meta.local_concrete_fields:
-        if column.primary_key or column.null or column.has_default():
+        if isinstance(column, models.AutoField) or column.null or column.has_default():
             continue
         if isinstance(column, models.ForeignKey):
             given[column.name] = column.related_model.objects.order_by("pk").first()
