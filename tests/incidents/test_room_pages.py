@@ -1,0 +1,132 @@
+"""The room of an incident: what it shows, to whom, and how it keeps up."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from apps.accounts.models import Role
+from apps.impact.models import CustomerImpact
+from apps.incidents import actions
+from apps.incidents.models import IncidentRun, TimelineEvent
+from tests.factories import make_contact, make_customer, make_incident, make_user
+from tests.incidents.world import drafted, pages, room, snapshot_of
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_room_shows_what_is_so(signed_in, incident, alice, now):
+    actions.publish_update(
+        update=drafted(incident, alice, next_update_at=now + timedelta(minutes=12)),
+        user=alice,
+        now=now,
+    )
+    snapshot_of(incident, make_customer(), make_customer("Globex"))
+    text = signed_in.get(room(incident)).content.decode()
+    for words in (
+        "pay by card",
+        "Some card payments are failing. We know the cause.",
+        "Try once more in a minute.",
+        "Between 10:04 and 10:30, 410 people tried to buy something.",
+        "Acme",
+        "Globex",
+        "in 11",
+        "covers 97",
+        "provisional",
+        "Declared",
+    ):
+        assert words in text, words
+
+
+def test_the_room_asks_again_and_gets_nothing_until_something_happens(signed_in, incident, alice):
+    first = signed_in.get(room(incident))
+    assert 'hx-trigger="every 5s"' in first.content.decode()
+    poll = room(incident) + first.context["poll"]
+    ask = {"HTTP_HX_REQUEST": "true"}
+
+    assert signed_in.get(poll, **ask).status_code == 204
+    assert signed_in.get(poll).status_code == 200
+    IncidentRun.objects.get().run.__class__.objects.update(state="running", progress=40)
+    changed = signed_in.get(poll, **ask)
+
+    assert changed.status_code == 200
+    text = changed.content.decode()
+    assert "Computing the impact" in text
+    assert "<html" not in text
+    assert changed["Vary"].count("HX-Request") == 1
+
+
+def test_the_room_rests_when_it_is_over(signed_in, incident, alice, now):
+    actions.resolve(incident=incident, text="Over.", user=alice, now=now)
+    IncidentRun.objects.first().run.__class__.objects.update(state="done")
+    assert "hx-trigger" not in signed_in.get(room(incident)).content.decode()
+
+
+def test_a_failed_computation_is_said_so(signed_in, incident):
+    IncidentRun.objects.get().run.__class__.objects.update(state="failed", error="Out of memory")
+    text = signed_in.get(room(incident)).content.decode()
+    assert "came to nothing" in text
+    assert "Out of memory" in text
+    assert "Compute now" in text
+
+
+def test_computing_now_is_one_press(signed_in, incident):
+    IncidentRun.objects.get().run.__class__.objects.update(state="done")
+    for _ in range(2):
+        answer = signed_in.post(room(incident, "impact"), follow=True)
+        assert answer.redirect_chain == [(room(incident), 303)]
+    assert IncidentRun.objects.count() == 2
+    assert "being computed already" in answer.content.decode()
+
+
+def test_customers_sort_and_go_on_to_a_page_of_their_own(signed_in, incident):
+    customers = [make_customer(f"Customer {n:02}") for n in range(12)]
+    snapshot = snapshot_of(incident, *customers)
+    text = signed_in.get(room(incident), {"sort": "name"}).content.decode()
+    assert "Customer 09" in text
+    assert "Customer 10" not in text
+    assert "All 12 customers" in text
+    for sort in ("name", "-name", "tried", "-retried", "gave_up", "-requests", "no such"):
+        answer = signed_in.get(room(incident, "customers"), {"sort": sort})
+        assert len(answer.context["rows"]) == 12
+    assert CustomerImpact.objects.filter(snapshot=snapshot).count() == 12
+
+
+def test_an_account_manager_sees_only_their_customers(client, incident):
+    amy = make_user("Amy", role=Role.ACCOUNT_MANAGER)
+    acme, globex = make_customer(account_manager=amy), make_customer("Globex")
+    snapshot_of(
+        incident,
+        acme,
+        globex,
+        result={
+            "story": ["Many tried.", "Globex had no success for 22 minutes."],
+            "story_basis": ["journeys.Purchase", "customers.outage"],
+        },
+    )
+    TimelineEvent.objects.create(
+        incident=incident, at=timezone.now(), kind="note", text="Mail to Globex", user=None
+    )
+    client.force_login(amy)
+    for page in ("room", "customers", "timeline"):
+        answer = client.get(room(incident, page))
+        assert answer.status_code == 200
+        assert "Globex" not in answer.content.decode(), page
+        assert 'method="post"' not in answer.content.decode().partition("<main")[2], page
+    assert "Acme" in client.get(room(incident, "customers")).content.decode()
+
+
+def test_a_customer_sees_nothing_of_the_console(client, incident):
+    bob = make_contact(make_customer())
+    bob.user = make_user("Bob", role=Role.CUSTOMER)
+    bob.save()
+    client.force_login(bob.user)
+    for address, _ in pages(incident).values():
+        assert client.get(address).status_code == 403
+
+
+def test_an_incident_without_anything_shows_calmly(signed_in):
+    incident = make_incident(cannot="")
+    text = signed_in.get(room(incident)).content.decode()
+    assert "Not computed yet" in text
+    assert "Not said yet." in text
