@@ -26,7 +26,7 @@ from apps.core.nudge import nudge
 SECONDS = 15  # for one chart, beginning with a cold process
 MOST_KEPT, MOST_ASKED = 2_000, 200
 _KEY = re.compile(r"[0-9a-f]{64}")
-_DRAWING = Path(__file__).parent / "drawing" / "kinds.py"
+_DRAWING = Path(__file__).with_name("drawing")
 
 
 def find(key: str) -> str | None:

@@ -1,5 +1,54 @@
-"""Draw charts: data → Altair → vl-convert → SVG whose colours are the page's. Run by a process of its own."""
+"""Draw charts: data → Altair → vl-convert → SVG whose colours are the page's. Run by a process of its own.
 
-from apps.core.charts.drawing.kinds import INK, spread, themed
+Reads one chart a line on stdin (`Chart.asked`) and writes one line each: {"svg": …} or {"error": …}. The same chart
+gives the same bytes. Colours are set to stand-ins that become classes, so that one drawing serves light, dark and
+high contrast under a policy without inline styles; text stays text, in the page's own font.
 
-__all__ = ["INK", "spread", "themed"]
+`__main__` is that process; it imports this package alone and not `apps.core.charts`, which would bring Django, so
+imports in here are relative. `kinds` has the kinds of charts, `parts` what they are made of, `ink` the stand-ins,
+`theming` the way from Vega's SVG to ours.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from .ink import INK
+from .kinds import KINDS
+from .parts import spread
+from .theming import themed
+
+__all__ = ["INK", "LARGEST", "WIDTHS", "draw", "main", "spread", "themed"]
+
+#: Wide, for a panel; narrow, for a phone or a column. The stylesheet shows the one that fits.
+WIDTHS = {"wide": 560, "narrow": 290}
+LARGEST = 400_000  # bytes of one SVG
+
+
+def draw(asked: Mapping[str, Any]) -> str:
+    """Return both sizes of a chart as one piece of markup."""
+    import vl_convert  # noqa: PLC0415  (heavy: only the process that draws pays for it)
+
+    build = KINDS[asked["kind"]]
+    pieces = []
+    for name, width in WIDTHS.items():
+        spec = build(asked["data"], width).to_dict()
+        svg = vl_convert.vegalite_to_svg(spec)
+        pieces.append(themed(svg, size=name, title=asked["title"], summary=asked["summary"]))
+    whole = "".join(pieces)
+    if len(whole) > LARGEST:
+        raise ValueError(f"the drawing has {len(whole)} bytes")
+    return whole
+
+
+def main() -> None:
+    """Draw what comes in until nothing more does."""
+    for asked in sys.stdin.buffer:
+        try:
+            answer = {"svg": draw(orjson.loads(asked))}
+        except Exception as error:  # noqa: BLE001  (whatever Altair or V8 says, the asker is told)
+            answer = {"error": f"{type(error).__name__}: {error}"[:500]}
+        sys.stdout.buffer.write(orjson.dumps(answer) + b"\n")
+        sys.stdout.buffer.flush()
