@@ -13,7 +13,7 @@ window functions: everywhere else each success is an attempt of its own, and is 
 """
 
 from apps.analytics.attempts.by_hand import attempt_sql
-from apps.analytics.attempts.chains import build_chains
+from apps.analytics.attempts.chains import AMBIGUOUS_ABOVE, build_chains
 from apps.analytics.attempts.cleaning import (
     Cleaned,
     behind_proxies_sql,
@@ -26,6 +26,7 @@ from apps.analytics.attempts.frame import DAY_MS, DEFAULT_WINDOW_S, HOUR_MS, Fra
 from apps.analytics.attempts.listing import list_attempts
 
 __all__ = [
+    "AMBIGUOUS_ABOVE",
     "DAY_MS",
     "DEFAULT_WINDOW_S",
     "HOUR_MS",

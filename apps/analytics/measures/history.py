@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from apps.analytics.attempts import (
+    AMBIGUOUS_ABOVE,
     DAY_MS,
     DEFAULT_WINDOW_S,
     HOUR_MS,
@@ -115,9 +116,15 @@ def _starts_sql(frame: Frame, *, bin_ms: float, zero: int, per_window: int) -> s
     """Attempt starts per (week, bin, customer, operation); bin `zero` begins with the window."""
     return fill(
         """
-        WITH e AS (
-            SELECT ts, customer, operation, target, actor, outcome FROM history
-            WHERE outcome <> 2 AND ts < $end),
+        WITH busy AS (
+            SELECT customer, operation, actor, max(p_amb) AS p_amb FROM chains_busy GROUP BY ALL),
+        e AS (
+            SELECT h.ts, h.customer, h.operation, h.target, h.actor, h.outcome,
+                   CASE WHEN b.p_amb IS NOT NULL THEN h.key END AS part
+            FROM history h LEFT JOIN busy b
+              ON b.customer = h.customer AND b.operation = h.operation AND b.actor = h.actor
+            WHERE h.outcome <> 2 AND h.ts < $end
+              AND NOT (h.key IS NULL AND coalesce(b.p_amb, 0) > $ambiguous)),
         troubled AS (
             SELECT DISTINCT customer, operation, actor FROM e WHERE outcome = 1 AND actor IS NOT NULL),
         quiet AS (
@@ -127,12 +134,12 @@ def _starts_sql(frame: Frame, *, bin_ms: float, zero: int, per_window: int) -> s
             SELECT e.*, lag(outcome) OVER p AS before, lag(ts) OVER p AS before_ts
             FROM e SEMI JOIN troubled t
             ON e.customer = t.customer AND e.operation = t.operation AND e.actor = t.actor
-            WINDOW p AS (PARTITION BY e.customer, e.operation, e.target, e.actor
+            WINDOW p AS (PARTITION BY e.customer, e.operation, e.target, e.actor, e.part
                          ORDER BY ts, outcome DESC)),
         begun AS (
             SELECT ts, customer, operation FROM quiet
             UNION ALL SELECT ts, customer, operation FROM looked
-            WHERE before IS NULL OR before = 0 OR ts - before_ts > $w_ms),
+            WHERE before IS NULL OR (part IS NULL AND (before = 0 OR ts - before_ts > $w_ms))),
         placed AS (
             SELECT (($end - 1 - ts) // $week_ms)::INTEGER AS week, customer, operation, ts FROM begun)
         SELECT week, customer, operation,
@@ -144,6 +151,7 @@ def _starts_sql(frame: Frame, *, bin_ms: float, zero: int, per_window: int) -> s
         end=frame.end_ms,
         week_ms=Fragment(f"{WEEK_MS}::BIGINT"),
         w_ms=DEFAULT_WINDOW_S * 1000,
+        ambiguous=Fragment(str(AMBIGUOUS_ABOVE)),
         bin_ms=Fragment(repr(float(bin_ms))),
         zero=zero,
         bins=zero + per_window,

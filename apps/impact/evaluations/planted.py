@@ -10,10 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from apps.analytics.events import Outcome, Traffic
 from apps.analytics.names import Catalogue, CustomerName
 from apps.analytics.simulate import OPERATIONS, Plan, World, build_world, simulate
 from apps.telemetry import store
 
+AFTER_MS = 10 * 60_000
 PROMISED_MS = {one.id: int(one.promised_ms) for one in OPERATIONS}
 
 
@@ -26,12 +28,35 @@ class Planted:
     attempts: pa.Table  # simulate.ATTEMPT_SCHEMA
     absences: pa.Table  # simulate.ABSENCE_SCHEMA, of the whole run
     logged: pa.Array  # ids of the requests that a log shows in the window
+    hit: int  # actors of whose requests in the window at least one failed
     catalogue: Catalogue
 
     @property
     def traced(self) -> pa.Table:
         """The true attempts whose first request a log shows in the window: what can be found at all."""
         return self.attempts.filter(pc.is_in(self.attempts["request"], self.logged))
+
+    @property
+    def never_made(self) -> int:
+        """Attempts that belong into the window and left no trace in it: never tried, put off, cut short, unseen."""
+        start, end = self.plan.window_ms
+        inside = _between(self.absences, "ts", start, end)
+        return int(
+            pc.sum(pc.not_equal(inside["kind"].cast(pa.string()), "not_returned")).as_py() or 0
+        )
+
+    @property
+    def left(self) -> int:
+        """People who gave up in the window and are never seen again because of it."""
+        start, end = self.plan.window_ms
+        gone = self.absences.filter(
+            pc.and_(
+                pc.equal(self.absences["kind"].cast(pa.string()), "not_returned"),
+                pc.equal(self.absences["cause"].cast(pa.string()), "gave_up"),
+            )
+        )
+        # An attempt that began in the window may have been given up a little after it.
+        return _between(gone, "ts", start, end + AFTER_MS).num_rows
 
 
 @contextmanager
@@ -40,6 +65,7 @@ def plant(plan: Plan, *, from_ms: int = 0) -> Iterator[Planted]:
     start, end = plan.window_ms
     world = build_world(plan)
     attempts, absences, logged = [], [], []
+    struck: set[int] = set()
     with TemporaryDirectory(prefix="portal-evaluate-") as folder:
         files: list[str] = []
         for number, chunk in enumerate(simulate(plan)):
@@ -49,13 +75,22 @@ def plant(plan: Plan, *, from_ms: int = 0) -> Iterator[Planted]:
             absences.append(chunk.absences)
             skew = world.host_skew[late["host"].to_numpy() - 1]
             true = late.append_column("true_ts", pa.array(late["ts"].to_numpy() - skew))
-            logged.append(_between(true, "true_ts", start, end)["request"].combine_chunks())
+            near = _between(true, "true_ts", start, end)
+            logged.append(near["request"].combine_chunks())
+            bad = near.filter(
+                pc.and_(
+                    pc.equal(near["outcome"], int(Outcome.FAILED)),
+                    pc.equal(near["traffic"], int(Traffic.CUSTOMERS)),
+                )
+            )
+            struck.update(bad["actor"].drop_null().to_pylist())
         yield Planted(
             plan,
             tuple(files),
             pa.concat_tables(attempts),
             pa.concat_tables(absences),
             pa.concat_arrays(logged),
+            len(struck),
             _names(world),
         )
 
