@@ -56,7 +56,7 @@ class Planted:
             )
         )
         # An attempt that began in the window may have been given up a little after it.
-        return _between(gone, "ts", start, end + AFTER_MS).num_rows
+        return int(_between(gone, "ts", start, end + AFTER_MS).num_rows)
 
 
 @contextmanager

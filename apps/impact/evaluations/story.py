@@ -12,14 +12,15 @@ from apps.analytics.measures import NotReturned
 from apps.analytics.names import Week
 from apps.analytics.simulate import Plan
 from apps.analytics.stats import Interval, Lost
-from apps.core.figures import EvaluationRow, Option, at_least, between, evaluation
+from apps.core.figures import EvaluationRow, Goal, Option, at_least, between, evaluation
 from apps.impact.evaluations.planted import PROMISED_MS, Planted, plant
 from apps.impact.evaluations.replicates import churn_rows, lost_rows, uptime_rows
 
 FAULTS = "none,partial,total,journey,customer,silence"
 OPTIONS = [
     Option("--seeds", int, 20, "seeds for each fault", quick=1),
-    Option("--events", int, 1_000_000, "events of five weeks", quick=100_000),
+    Option("--events", int, 1_000_000, "events in all", quick=100_000),
+    Option("--weeks", int, 5, "weeks in all, the last one with the fault", quick=2),
     Option("--faults", str, FAULTS, "which faults, by name", quick="partial"),
     Option("--replicates", int, 600, "draws for intervals that need no events", quick=20),
 ]
@@ -33,20 +34,36 @@ OTHER_SEEDS = 1_000
 
 @evaluation("impact", help="the figures of the story against planted truth", options=OPTIONS)
 def impact(
-    *, seeds: int, events: int, faults: str, replicates: int, seed: int, quick: bool
+    *,
+    seeds: int,
+    events: int,
+    weeks: int,
+    faults: str,
+    replicates: int,
+    seed: int,
+    quick: bool,
 ) -> Iterator[EvaluationRow]:
     """Score counts, waiting, the lost and the gone over seeds and faults; then over other seeds to report.
 
     Intervals are also tried on many draws of counts alone, which need no events.
     """
     first = seed or 1
-    yield from uptime_rows(seed=first, goals=not quick)
+    yield from uptime_rows(seed=first)
     yield from lost_rows(replicates, seed=first, goals=not quick)
     yield from churn_rows(replicates, seed=first, goals=not quick)
-    yield from _over(range(first, first + seeds), events, faults, goals=not quick)
+    plans = _plans(range(first, first + seeds), faults, events=events, weeks=weeks)
+    yield from _over(plans, wait=None if quick else WAIT)
     if not quick:
         other = range(first + OTHER_SEEDS, first + OTHER_SEEDS + max(1, seeds // 4))
-        yield from _over(other, events, faults, goals=False, note="not tuned on")
+        plans = _plans(other, faults, events=events, weeks=weeks)
+        yield from _over(plans, goals=False, note="not tuned on")
+
+
+def _plans(seeds: range, faults: str, *, events: int, weeks: int) -> dict[str, list[Plan]]:
+    return {
+        fault: [Plan.scenario(fault, seed=number, events=events, weeks=weeks) for number in seeds]
+        for fault in (name.strip() for name in faults.split(","))
+    }
 
 
 @dataclass
@@ -60,21 +77,21 @@ class _Sums:
 
 
 def _over(
-    seeds: range, events: int, faults: str, *, goals: bool, note: str = ""
+    plans: dict[str, list[Plan]], *, wait: Goal | None = None, goals: bool = True, note: str = ""
 ) -> Iterator[EvaluationRow]:
     everything = _Sums()
     suffix = f": {note}" if note else ""
-    for fault in faults.split(","):
+    for fault, runs in plans.items():
         sums = _Sums()
-        for number in seeds:
-            _add(sums, Plan.scenario(fault.strip(), seed=number, events=events))
+        for plan in runs:
+            _add(sums, plan)
         everything.lost += sums.lost
         everything.gone += sums.gone
         for name, true in sums.true.items():
             if true < 30:  # a handful says nothing about a share
                 continue
             found = sums.found[name]
-            goal = {"seconds waited": WAIT, "actors hit": EXACT}.get(name, WITHIN)
+            goal = {"seconds waited": wait, "actors hit": EXACT}.get(name, WITHIN)
             yield EvaluationRow(
                 f"{fault}: {name}, found {found:,} of {true:,}{suffix}",
                 found / true,
