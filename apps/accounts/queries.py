@@ -19,6 +19,11 @@ IN_WORDS = {
     "tenet.edit": "write tenets",
     "tenet.approve": "approve tenets of others",
     "guidance.edit": "write advice",
+    "rule.read": "read the rules that name traffic",
+    "rule.edit": "write rules that name traffic",
+    "catalog.edit": "say what we run",
+    "customer.edit": "add and import customers",
+    "customer.own": "change the customers that they see",
     "people.manage": "manage people",
     "keys.manage": "manage keys",
     "audit.read": "read the audit log",
@@ -56,9 +61,7 @@ def roles_in_words() -> list[tuple[str, str]]:
     for role in Role:
         if role == Role.CUSTOMER:
             continue
-        does = [
-            IN_WORDS.get(action, action) for action, roles in PERMISSIONS.items() if role in roles
-        ]
+        does = [IN_WORDS[action] for action, roles in PERMISSIONS.items() if role in roles]
         words = f"{', '.join(does)}." if does else "nothing."
         found.append((str(role.label), words[:1].upper() + words[1:]))
     return found

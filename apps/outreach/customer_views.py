@@ -97,6 +97,7 @@ def headline(today: queries.Today) -> str:
         _many(len(today.overdue), "update overdue", "updates overdue"),
         _many(today.waiting_count, "message waits for you", "messages wait for you"),
         _many(len(today.calls), "customer to call", "customers to call"),
+        _many(len(today.approvals), "promise to approve", "promises to approve"),
         _many(len(today.reviews), "promise to review", "promises to review"),
     ]
     return " · ".join(part for part in parts if part)

@@ -115,7 +115,7 @@ def _tell(request: PortalRequest, rule: IdentificationRule) -> None:
         return
     messages.info(
         request,
-        f"{what}: requests that come in from now on are {rule.customer.name}’s."
+        f"{what}: requests that come in from now on belong to {rule.customer.name}."
         " What is stored stays as it is.",
     )
     if earlier := shadows(queries.ranked_rules(), [rule.pk]).get(rule.pk):

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Count, F, Prefetch, QuerySet
 
-from apps.accounts.models import User
+from apps.accounts.models import PERMISSIONS, User
 from apps.catalog.models import Journey
 from apps.customers.models import Customer, Kind
 from apps.tenets.models import Clause, Tenet, TenetVersion, VersionState
@@ -24,6 +24,8 @@ _BEARS = (
     ("bears_delay", "A delay", "bears_delay_seconds"),
     ("bears_loss", "A loss", "bears_loss_count"),
 )
+#: How many of those who may approve a version are named beside it.
+MOST_APPROVERS = 4
 OPEN = (VersionState.DRAFT, VersionState.IN_REVIEW, VersionState.ACTIVE)
 
 
@@ -202,3 +204,12 @@ def _row(tenet: Tenet, *, today: date) -> TenetRow:
         review_due=bool(review and review <= today),
         review_soon=bool(review and today < review <= today + SOON),
     )
+
+
+def who_can_approve(versions: Sequence[TenetVersion]) -> list[User]:
+    """Return who may approve that of `versions` which is in review: never its author. Empty without one."""
+    waits = next((one for one in versions if one.state == VersionState.IN_REVIEW), None)
+    if waits is None:
+        return []
+    people = User.objects.filter(is_active=True, role__in=PERMISSIONS["tenet.approve"])
+    return list(people.exclude(authored_tenets=waits).order_by("name", "pk"))

@@ -83,6 +83,7 @@ def detail(request: PortalRequest, slug: str) -> HttpResponse:
     old = _chosen(found, versions, request.GET.get("from"))
     if new and old is None:
         old = next((one for one in versions if one.number < new.number), None)
+    approvers = queries.who_can_approve(versions)
     return render(
         request,
         "tenets/detail.html",
@@ -96,6 +97,9 @@ def detail(request: PortalRequest, slug: str) -> HttpResponse:
             "diff": difference(old, new, names=request.user.is_staff) if new and old else [],
             "may_write": request.user.can(actions.WRITE),
             "may_approve": request.user.can(actions.APPROVE),
+            "approvers": [one.name for one in approvers[: queries.MOST_APPROVERS]],
+            "more_approvers": max(0, len(approvers) - queries.MOST_APPROVERS),
+            "may_invite": request.user.can("people.manage"),
             "state": {one.state for one in versions},
             "today": timezone.now().date(),
         },

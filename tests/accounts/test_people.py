@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts import jobs
-from apps.accounts.models import AuditEvent, Invitation, User
+from apps.accounts.models import PERMISSIONS, AuditEvent, Invitation, User
 from tests.factories import PASSWORD, make_user
 from tests.outreach.sinks import Rude, sink
 
@@ -296,3 +296,10 @@ def test_the_list_asks_the_same_however_many_there_are(console, django_assert_ma
     with django_assert_max_num_queries(few):
         page = console.get(reverse("accounts:people"))
     assert "Page 2" in page.text
+
+
+def test_what_a_role_may_do_is_said_in_words(console):
+    page = console.get(reverse("accounts:invite")).text
+
+    assert "approve tenets of others" in page
+    assert not [action for action in PERMISSIONS if "." in action and action in page]

@@ -279,6 +279,7 @@ def test_a_file_is_read_shown_and_applied(client, ben):
     found = CustomerImport.objects.get()
     done = client.post(page("import_apply", found.pk), follow=True)
     assert "Applied" in done.text
+    assert reverse("rules:identification") in done.text  # the next step
     assert Customer.objects.get().external_id == "1"
     found.refresh_from_db()
     assert found.content is None

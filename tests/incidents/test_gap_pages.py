@@ -55,3 +55,13 @@ def test_a_closed_gap_is_not_taken_on(signed_in, client):
     assert signed_in.post(reverse("impact:assign", args=[10**12])).status_code == 404
     client.force_login(make_user("Vera", role=Role.VIEWER))
     assert client.post(address).status_code == 403
+
+
+def test_no_gaps_before_the_first_computation_is_no_praise(signed_in, client):
+    text = signed_in.get(reverse("impact:gaps")).content.decode()
+    assert "Nothing asked yet" in text
+    assert reverse("rules:identification") in text
+    client.force_login(make_user("Max", role=Role.ACCOUNT_MANAGER))
+    text = client.get(reverse("impact:gaps")).content.decode()
+    assert "Nothing asked yet" in text
+    assert reverse("rules:identification") not in text

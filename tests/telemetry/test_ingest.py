@@ -9,7 +9,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.catalog.models import Operation
+from apps.customers.models import IdentificationRule
 from apps.telemetry import queries
+from tests.factories import make_customer
 
 DATA = Path(__file__).parent.parent / "data"
 REAL = DATA / "realwriters"
@@ -87,3 +89,14 @@ def test_ten_thousand_real_lines_lose_nothing_and_twice_add_nothing(capsys):
     assert rows("count(*)") == [(10_000,)]
     assert rows("count(*) FILTER (status = 500), count(DISTINCT addr)") == [(3, 1753)]
     assert first["bots"] > 500
+
+
+def test_traffic_without_a_name_leads_to_where_it_gets_one(capsys):
+    call_command("ingest", str(REAL / "nginx_timed.log"))
+    assert "Settings, Identification" in capsys.readouterr().out
+
+    IdentificationRule.objects.create(customer=make_customer(), attribute="service", value="web")
+    call_command("ingest", str(REAL / "nginx_json.ndjson"))
+    told = capsys.readouterr().out
+    assert "100% of the requests" in told
+    assert "Settings, Identification" not in told

@@ -84,7 +84,7 @@ def whose(*events) -> list[str]:
 
 def test_a_rule_is_written_found_and_noted(page, acme, alice):
     answer = page.post(NEW, typed(value="API.Example.com:443", note="their own host"), follow=True)
-    assert "requests that come in from now on are Acme’s" in answer.text
+    assert "requests that come in from now on belong to Acme" in answer.text
     assert "api.example.com" in answer.text
     rule = IdentificationRule.objects.get()
     assert (rule.value, rule.customer, rule.note, rule.enabled) == (

@@ -817,3 +817,23 @@ def test_a_guide_without_answers_comes_back(client, alice):
     make_journey(shop, "Purchase", make_operation(shop))
     assert client.post(address, {}).status_code == 422
     assert not Tenet.objects.exists()
+
+
+def test_a_promise_in_review_says_who_can_approve_it(client, tenet, alice):
+    nora = make_user("Nora", role=Role.ADMIN)
+    actions.submit_version(version=drafted(tenet, nora), user=nora, now=NOW)
+    address = reverse("tenets:detail", args=[tenet.slug])
+    client.force_login(nora)
+    assert "You wrote it: somebody else approves it. Alice can" in client.get(address).text
+    client.force_login(make_user("Ben", role=Role.LIAISON))
+    page = client.get(address).text
+    assert "Alice, Nora can" not in page
+    assert "Alice can" in page
+    assert "Promise it from now on" not in page
+
+    alice.is_active = False
+    alice.save()
+    client.force_login(nora)
+    page = client.get(address).text
+    assert "Nobody else can yet" in page
+    assert reverse("accounts:invite") in page

@@ -15,6 +15,7 @@ from apps.customers.models import Customer, Kind
 from apps.impact.models import CustomerImpact, Gap
 from apps.incidents.models import Incident
 from apps.outreach.models import Outreach
+from apps.outreach.queries.first_steps import Step, first_steps
 from apps.outreach.queries.messages import CallThem, latest_snapshot, to_call
 from apps.tenets.models import TenetVersion, VersionState
 
@@ -52,7 +53,9 @@ class Today:
     waiting_count: int
     calls: Sequence[CallThem] = ()
     reviews: Sequence[TenetVersion] = ()
+    approvals: Sequence[TenetVersion] = ()  # promises that wait for this person's word
     gaps: Sequence[Gap] = ()
+    steps: Sequence[Step] = ()  # what a new portal still needs
     own: bool = field(default=False)  # an account manager's: only their customers
 
     @property
@@ -63,7 +66,22 @@ class Today:
     @property
     def is_calm(self) -> bool:
         """Whether nothing needs this person now."""
-        return not (self.incidents or self.waiting or self.calls or self.reviews or self.gaps)
+        return not any(
+            (
+                self.incidents,
+                self.waiting,
+                self.calls,
+                self.approvals,
+                self.reviews,
+                self.gaps,
+                self.steps,
+            )
+        )
+
+    @property
+    def next_step(self) -> Step | None:
+        """The first that is left."""
+        return next((one for one in self.steps if not one.done), None)
 
 
 def today(user: User, *, now: datetime, limit: int = 8) -> Today:
@@ -80,7 +98,9 @@ def today(user: User, *, now: datetime, limit: int = 8) -> Today:
         waiting_count=waiting.count(),
         calls=to_call(user),
         reviews=[] if own else _reviews(now),
+        approvals=_approvals(user, limit=limit),
         gaps=[] if own else list(_new_gaps(now)),
+        steps=first_steps(user),
         own=own,
     )
 
@@ -161,6 +181,13 @@ def _named(
             # The sentence is worded for the customer, so it is quoted as theirs.
             sentences.setdefault(row.snapshot_id, f"{row.customer.name}: “{row.story[0]}”")
     return named, sentences
+
+
+def _approvals(user: User, *, limit: int) -> list[TenetVersion]:
+    if not user.can("tenet.approve"):
+        return []
+    rows = TenetVersion.objects.filter(state=VersionState.IN_REVIEW).exclude(author=user)
+    return list(rows.select_related("tenet", "author").order_by("pk")[:limit])
 
 
 def _reviews(now: datetime) -> list[TenetVersion]:

@@ -136,6 +136,12 @@ class Command(BaseCommand):
         return False
 
 
+#: Below this share of named requests the console's figures say little about customers.
+ENOUGH_NAMED = 0.95
+UNNAMED = (
+    "What has no name: Settings, Identification. A rule made there names what comes in after it, not what is stored: "
+    "make it before the long logs."
+)
 AGAIN = "What was stored stays; run the same command again to go on where it stopped."
 
 
@@ -163,6 +169,8 @@ def summary(report: files.Report, seconds: float) -> list[str]:
             f"  {report.service_words}, {len(tally.operations):,} operations; {tally.failed:,} failed requests; "
             f"{tally.bots:,} of bots, {tally.probes:,} of probes{f'; {named}' if named else ''}"
         )
+        if share is not None and share < ENOUGH_NAMED:
+            lines.append(f"  {UNNAMED}")
     for reason, count in report.rejects.counts.most_common():
         lines.append(f"  {count:,} rejected: {reason}")
     lines += [f"    line {s.line}: {s.reason}: {s.excerpt}" for s in report.rejects.samples]
