@@ -92,15 +92,16 @@ def today(user: User, *, now: datetime, limit: int = 8) -> Today:
         .select_related("customer", "incident", "author", "edited_by")
         .order_by("-changed_at", "-pk")
     )
+    incidents = _open_incidents(user, now=now, own=own)
     return Today(
-        incidents=_open_incidents(user, now=now, own=own),
+        incidents=incidents,
         waiting=list(waiting[:limit]),
         waiting_count=waiting.count(),
         calls=to_call(user),
         reviews=[] if own else _reviews(now),
         approvals=_approvals(user, limit=limit),
         gaps=[] if own else list(_new_gaps(now)),
-        steps=first_steps(user),
+        steps=[] if incidents else first_steps(user),
         own=own,
     )
 
