@@ -1,5 +1,6 @@
 """What people do with the catalog: name what we run, say what counts as done, and on what it stands."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,9 @@ from apps.catalog.models import Dependency, Journey, JourneyStep, Operation, Ser
 EDIT = "catalog.edit"
 MOST_STEPS = 12
 MOST_PROPOSED = 12
+_METHOD = re.compile(r"^[A-Z]+ (?=/)")
+#: Parts at the beginning of a path that say nothing of what it does.
+_VERSION = re.compile(r"api|v\d+", re.IGNORECASE)
 
 
 class Refused(Exception):
@@ -136,8 +140,13 @@ def propose_journeys(
     *, service: Service, operations: Sequence[Operation], user: User, now: datetime
 ) -> int:
     """Make a journey of one step of each operation; people add what comes before, and the value."""
+    taken = {name.casefold() for name in service.journeys.values_list("name", flat=True)}
     for operation in operations[:MOST_PROPOSED]:
-        draft = JourneyDraft(name=operation.name[:200], operations=[operation])
+        name = name_in_words(operation)
+        if name.casefold() in taken:  # such as POST and DELETE of one path
+            name = operation.name
+        taken.add(name.casefold())
+        draft = JourneyDraft(name=name[:200], operations=[operation])
         save_journey(service=service, journey=None, draft=draft, user=user, now=now)
     return min(len(operations), MOST_PROPOSED)
 
@@ -205,6 +214,19 @@ def _check_steps(service: Service, operations: Sequence[Operation]) -> None:
         raise Refused("The same operation stands in it twice.")
     if any(one.service_id != service.pk for one in operations):
         raise Refused("All steps are operations of the same service.")
+
+
+def name_in_words(operation: Operation) -> str:
+    """Return what its path is about, "Dead cart" of POST /dead/cart/{id}: promises are worded with it.
+
+    What has nothing but variables in it keeps its own name.
+    """
+    path = operation.pattern or _METHOD.sub("", operation.name)
+    parts = [part for part in path.split("/") if part and not set(part) & set("{}:*<>")]
+    while parts and _VERSION.fullmatch(parts[0]):
+        parts.pop(0)
+    words = re.sub(r"[-_.\s]+", " ", " ".join(parts)).strip()
+    return words[:1].upper() + words[1:] if words else operation.name
 
 
 def _free_slug(service: Service, name: str) -> str:

@@ -140,7 +140,9 @@ def propose(request: PortalRequest, slug: str) -> HttpResponse:
         now=timezone.now(),
     )
     messages.info(
-        request, f"{count} journey{'' if count == 1 else 's'} made. Say what each is worth."
+        request,
+        f"{count} journey{'' if count == 1 else 's'} made, named after their paths. Give each the name that"
+        " customers use, promises are worded with it, and say what it is worth.",
     )
     return _see(row)
 

@@ -4,10 +4,11 @@ import pytest
 from django.urls import reverse
 
 from apps.accounts.models import AuditEvent, Role
+from apps.catalog import actions
 from apps.catalog.models import Dependency, Journey, Operation, Service
 from apps.tenets import actions as tenets
 from apps.tenets.models import Clause, Dimension
-from tests.factories import NOW, make_service, make_user
+from tests.factories import NOW, make_operation, make_service, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -61,7 +62,7 @@ def test_a_catalog_comes_from_traffic_in_two_presses(client, ada, shop):
     shop.refresh_from_db()
     assert not shop.proposed
     assert client.post(url("propose", "shop")).status_code == 303
-    assert set(Journey.objects.values_list("name", flat=True)) == {"POST /cart", "POST /orders"}
+    assert set(Journey.objects.values_list("name", flat=True)) == {"Cart", "Orders"}
     assert "Make a journey of each" not in client.get(url("service", "shop")).text
     assert "No service here" in client.get(url("services") + "?show=proposed").text
     assert AuditEvent.objects.filter(action="service.confirm", after__count=3).exists()
@@ -192,3 +193,23 @@ def test_pages_ask_the_same_however_much_there_is(client, ada, shop, django_asse
             made.steps.create(operation=operation("POST /cart"), position=1)
         with django_assert_num_queries(len(few)):
             client.get(address)
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "words"),
+    [
+        ("POST /checkout", {"method": "POST", "pattern": "/checkout"}, "Checkout"),
+        ("POST /api/v1/order-items/{id}", {"method": "POST"}, "Order items"),
+        ("POST /dead/cart/{id}", {"pattern": "/dead/cart/{id}"}, "Dead cart"),
+        ("place_order", {}, "Place order"),
+        ("PUT /{id}", {"method": "PUT", "pattern": "/{id}"}, "PUT /{id}"),
+    ],
+)
+def test_a_journey_of_one_step_is_named_in_words(shop, name, columns, words):
+    assert actions.name_in_words(Operation(service=shop, name=name, **columns)) == words
+
+
+def test_two_operations_of_one_path_keep_apart(shop, ada):
+    made = [make_operation(shop, f"{method} /lists/{{id}}") for method in ("POST", "DELETE")]
+    actions.propose_journeys(service=shop, operations=made, user=ada, now=NOW)
+    assert set(shop.journeys.values_list("name", flat=True)) == {"Lists", "DELETE /lists/{id}"}
