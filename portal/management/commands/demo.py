@@ -19,6 +19,7 @@ from portal.embedded.programs import add_portal, collect_static, free_address, r
 from portal.embedded.supervisor import Supervisor
 
 PEOPLE = [
+    ("olga@example.com", "admin: people, keys, the audit log"),
     ("ada@example.com", "leads incidents"),
     ("ben@example.com", "liaison; approves what others write"),
     ("amy@example.com", "account manager of two businesses"),
