@@ -53,6 +53,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         found = self.authenticate(context.request, email=user.email, password=password)
         return found is not None and found.pk == user.pk
 
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+        """Return the ways to show that it is them, in our words."""
+        words = {
+            "mfa_reauthenticate": "Use a code",
+            "mfa_reauthenticate:webauthn": "Use a passkey",
+        }
+        found = super().get_reauthentication_methods(user)
+        return [{**one, "description": words.get(one["id"], one["description"])} for one in found]
+
     def add_message(self, request: HttpRequest, level: int, *args: Any, **options: Any) -> None:
         """Say only what went wrong: that somebody is signed in they see."""
         if level >= messages.WARNING:

@@ -18,12 +18,12 @@ IN_WORDS = {
     "outreach.approve": "approve messages of others",
     "tenet.edit": "write tenets",
     "tenet.approve": "approve tenets of others",
-    "guidance.edit": "write advice",
-    "rule.read": "read the rules that name traffic",
-    "rule.edit": "write rules that name traffic",
-    "catalog.edit": "say what we run",
-    "customer.edit": "add and import customers",
-    "customer.own": "change the customers that they see",
+    "guidance.edit": "write advice about errors",
+    "rule.read": "read the rules by which traffic is known",
+    "rule.edit": "change these rules",
+    "catalog.edit": "change what we run",
+    "customer.edit": "add, import and change customers",
+    "customer.own": "change the customers they see",
     "people.manage": "manage people",
     "keys.manage": "manage keys",
     "audit.read": "read the audit log",
@@ -65,6 +65,18 @@ def roles_in_words() -> list[tuple[str, str]]:
         words = f"{', '.join(does)}." if does else "nothing."
         found.append((str(role.label), words[:1].upper() + words[1:]))
     return found
+
+
+#: Who is one of us, in the order of the table of roles.
+OURS = (Role.VIEWER, Role.LEAD, Role.LIAISON, Role.ACCOUNT_MANAGER, Role.ADMIN)
+
+
+def roles_table() -> list[tuple[str, list[bool]]]:
+    """Return what can be done here, in words, each with whether a role of OURS may do it."""
+    return [
+        (IN_WORDS[action][:1].upper() + IN_WORDS[action][1:], [role in roles for role in OURS])
+        for action, roles in PERMISSIONS.items()
+    ]
 
 
 def key_list(*, now: datetime, ended: bool) -> QuerySet[ApiKey]:

@@ -18,6 +18,13 @@ from apps.accounts.models import AuditEvent, Role, User
 #: Where one may go without: to set it up, and out.
 WITHOUT = ("/console/account/", "/sign-out/", "/sign-in/", "/leave/")
 
+#: What the log calls each kind.
+KINDS = {
+    Authenticator.Type.TOTP: "app with codes",
+    Authenticator.Type.WEBAUTHN: "passkey",
+    Authenticator.Type.RECOVERY_CODES: "recovery codes",
+}
+
 FACTORS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
 
 
@@ -48,7 +55,7 @@ def _note(action: str, *, before: bool, after: bool) -> Callable[..., None]:
     """Return who notes that a factor is there, was there, or both."""
 
     def note(user: User, authenticator: Authenticator, **_: Any) -> None:
-        kind = {"kind": str(authenticator.get_type_display())}
+        kind = {"kind": KINDS[authenticator.type]}
         AuditEvent.note(
             at=timezone.now(),
             user=user,

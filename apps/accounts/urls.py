@@ -7,6 +7,7 @@ from apps.accounts.views import account, audit, keys, people
 app_name = "accounts"
 urlpatterns = [
     path("people/", people.people, name="people"),
+    path("people/roles/", people.roles, name="roles"),
     path("people/invite/", people.invite, name="invite"),
     path("people/<int:pk>/", people.person, name="person"),
     path("people/<int:pk>/invite-again/", people.invite_again, name="invite_again"),

@@ -25,6 +25,7 @@ class Place:
 #: What is set once and looked at rarely. Shown where the address exists.
 SETTINGS: tuple[Place, ...] = (
     Place("People", "console/people/", "Who may sign in, as what, and who was invited."),
+    Place("Roles", "console/people/roles/", "What each role may do."),
     Place("Keys", "console/keys/", "Keys with which machines send events and read."),
     Place("Audit log", "console/audit/", "Who changed what, when, and what stood there before."),
     Place("Rules", "console/rules/", "By what traffic is known to be a customer’s."),

@@ -132,6 +132,7 @@ GET  /console/rules/{rule}/move/                                  in  403  403  
 GET  /console/rules/{rule}/switch/                                in  403  403  403  403  403  405  405  405
 GET  /console/rules/{rule}/delete/                                in  403  403  403  403  403  405  405  405
 GET  /console/people/                                              in  403  403  403  403  403  403  403  200
+GET  /console/people/roles/                                        in  403  403  200  200  200  200  200  200
 GET  /console/people/invite/                                       in  403  403  403  403  403  403  403  200
 GET  /console/people/{person}/                                     in  403  403  403  403  403  403  403  200
 GET  /console/people/{person}/invite-again/                        in  403  403  403  403  403  403  403  405
@@ -273,6 +274,7 @@ POST /console/rules/{rule}/move/                                  in  403  403  
 POST /console/rules/{rule}/switch/                                in  403  403  403  403  403  303  303  303
 POST /console/rules/{rule}/delete/                                in  403  403  403  403  403  303  303  303
 POST /console/people/                                              in  403  403  403  403  403  403  403  405
+POST /console/people/roles/                                        in  403  403  405  405  405  405  405  405
 POST /console/people/invite/                                       in  403  403  403  403  403  403  403  422
 POST /console/people/{person}/                                     in  403  403  403  403  403  403  403  405
 POST /console/people/{person}/invite-again/                        in  403  403  403  403  403  403  403  200

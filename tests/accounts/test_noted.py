@@ -103,11 +103,11 @@ def test_a_second_factor_is_noted_as_it_comes_and_as_it_goes(
     with django_capture_on_commit_callbacks(execute=True):
         set_up(browser)
     kinds = AuditEvent.objects.filter(action="person.second_factor_add").values_list("after__kind")
-    assert ("TOTP Authenticator",) in list(kinds)
+    assert ("app with codes",) in list(kinds)
     with django_capture_on_commit_callbacks(execute=True):
         browser.post(reverse("mfa_deactivate_totp"))
     event = AuditEvent.objects.filter(action="person.second_factor_remove").order_by("pk").first()
-    assert (event.before, event.after) == ({"kind": "TOTP Authenticator"}, None)
+    assert (event.before, event.after) == ({"kind": "app with codes"}, None)
     assert (event.user, event.address) == (ada, FROM)
 
 

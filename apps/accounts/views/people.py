@@ -40,6 +40,18 @@ def people(request: PortalRequest) -> HttpResponse:
     return render_partial(request, "accounts/people.html", "results", context)
 
 
+@allowed("console")
+@require_safe
+def roles(request: PortalRequest) -> HttpResponse:
+    """Show what each role may do."""
+    context = {
+        "roles": [role.label for role in queries.OURS],
+        "rows": queries.roles_table(),
+        "mine": request.user.get_role_display(),
+    }
+    return render(request, "accounts/roles.html", context)
+
+
 @allowed(MANAGE)
 @form_page
 def invite(request: PortalRequest) -> HttpResponse:
