@@ -84,6 +84,7 @@ class CustomerRow:
     slug: str
     name: str
     kind: str
+    manager: str  # who looks after them; empty when nobody does
     grade: str
     tried: int | None
     retried: int | None
@@ -160,7 +161,7 @@ def ranked_customers(rows: QuerySet[Any], *, sort: str) -> QuerySet[Any]:
     # The parts of a table only: a customer's whole result may be long.
     ranked: QuerySet[Any] = (
         rows.annotate(**{f"{name}_": F(f"result__{name}") for name in ("attempts", "requests", "outage")})
-        .select_related("customer")
+        .select_related("customer__account_manager")
         .defer("result", "story")
         .order_by(order, Lower("customer__name"), "pk")
     )  # fmt: skip
@@ -181,6 +182,7 @@ def _customer(row: Any) -> CustomerRow:
         slug=row.customer.slug,
         name=row.customer.name,
         kind=row.customer.get_kind_display(),
+        manager=row.customer.account_manager.name if row.customer.account_manager else "",
         grade=row.grade,
         tried=total,
         retried=attempts.get("retried") if told else None,

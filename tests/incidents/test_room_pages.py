@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.accounts.models import Role
@@ -90,6 +92,21 @@ def test_customers_sort_and_go_on_to_a_page_of_their_own(signed_in, incident):
         answer = signed_in.get(room(incident, "customers"), {"sort": sort})
         assert len(answer.context["rows"]) == 12
     assert CustomerImpact.objects.filter(snapshot=snapshot).count() == 12
+
+
+def test_the_room_says_whom_to_ask_about_a_customer(signed_in, incident, django_assert_num_queries):
+    snapshot_of(incident, make_customer("Alone"))
+    signed_in.get(room(incident))
+    with CaptureQueriesContext(connection) as few:
+        assert "looked after by" not in signed_in.get(room(incident)).content.decode()
+
+    managers = [make_user(f"Kim {n}", role=Role.ACCOUNT_MANAGER) for n in range(4)]
+    snapshot_of(
+        incident, *(make_customer(one.name + " Ltd", account_manager=one) for one in managers)
+    )
+    with django_assert_num_queries(len(few)):
+        text = signed_in.get(room(incident)).content.decode()
+    assert all(f"looked after by {one.name}" in text for one in managers)
 
 
 def test_an_account_manager_sees_only_their_customers(client, incident):
