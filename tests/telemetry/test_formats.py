@@ -42,6 +42,9 @@ class Numbers:
     def operations(self, service, wanted):
         return [self.seen.setdefault((service, one.name), len(self.seen) + 1) for one in wanted]
 
+    def routed(self, service, wanted):
+        return False
+
 
 def events(parser, pieces, registry=None):
     """Return the events of pieces of an input as a sorted list, and what was rejected."""
