@@ -4,6 +4,9 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import F, Func, Q, Value
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast
 
 from apps.accounts.models import User
 from apps.catalog.models import Service
@@ -67,6 +70,18 @@ class ImpactSnapshot(models.Model):
     method = models.CharField(max_length=100)
     # The JSON that `manage.py impact --json` prints; `result["story"]` is the story for staff.
     result = models.JSONField()
+    # `result` without its "customers": what pages read. A hit on 10,000 customers has a result of megabytes.
+    overall = models.GeneratedField(
+        expression=Func(
+            F("result"),
+            Value("customers"),
+            template="(%(expressions)s)",
+            arg_joiner=" - ",
+            output_field=models.JSONField(),
+        ),
+        output_field=models.JSONField(),
+        db_persist=True,
+    )
     created_at = models.DateTimeField()
 
     class Meta:
@@ -74,6 +89,10 @@ class ImpactSnapshot(models.Model):
 
     def __str__(self) -> str:
         return f"Snapshot #{self.pk} as of {self.as_of:%H:%M}"
+
+
+#: The grades of customers to whom something happened.
+HIT_GRADES = ("hit", "partly_hit", "slowed")
 
 
 class CustomerImpactQuerySet(models.QuerySet["CustomerImpact"]):
@@ -85,7 +104,7 @@ class CustomerImpactQuerySet(models.QuerySet["CustomerImpact"]):
 
     def hit(self) -> Self:
         """Only customers to whom something happened."""
-        return self.filter(grade__in=["hit", "partly_hit", "slowed"])
+        return self.filter(grade__in=HIT_GRADES)
 
 
 class CustomerImpact(models.Model):
@@ -97,6 +116,12 @@ class CustomerImpact(models.Model):
     grade = models.CharField(max_length=20)  # hit, partly_hit, slowed, not_hit, cannot_tell
     # This customer's entry of the snapshot's "customers".
     result = models.JSONField()
+    # Requests of theirs that failed, out of `result`; None where it does not say.
+    failed = models.GeneratedField(
+        expression=Cast(KT("result__requests__failed"), models.BigIntegerField()),
+        output_field=models.BigIntegerField(null=True),
+        db_persist=True,
+    )
     # Sentences that the customer may read, about them and nobody else.
     story = models.JSONField(default=list)
 
@@ -105,6 +130,16 @@ class CustomerImpact(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint("snapshot", "customer", name="impact_once_per_customer")
+        ]
+        indexes = [
+            # Today's question: the accounts that a snapshot's incident hit hardest.
+            models.Index(
+                "snapshot",
+                F("failed").desc(nulls_last=True),
+                "id",
+                name="impact_hit_hardest",
+                condition=Q(grade__in=HIT_GRADES) & ~Q(kind=Kind.CONSUMERS),
+            )
         ]
 
     def __str__(self) -> str:

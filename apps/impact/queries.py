@@ -9,24 +9,33 @@ from django.db.models import F, IntegerField, OrderBy, QuerySet
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Lower
 
-from apps.impact.models import Gap
+from apps.impact.models import HIT_GRADES, Gap
 
-HIT_GRADES = ("hit", "partly_hit", "slowed")
+__all__ = [
+    "HIT_GRADES",
+    "CustomerRow",
+    "Impact",
+    "JourneyRow",
+    "customer_rows",
+    "impact_of",
+    "open_gaps",
+    "ranked_customers",
+]
 
 #: ?sort= of a table of customers -> what it orders by.
-SORTS = {
-    "name": "customer__name",
-    "requests": "result__requests__failed",
-    "tried": "result__attempts__total",
-    "retried": "result__attempts__retried",
-    "gave_up": "result__attempts__gave_up",
+SORTS: dict[str, Any] = {
+    "name": Lower("customer__name"),
+    "requests": F("failed"),
+    "tried": Cast(KT("result__attempts__total"), IntegerField()),
+    "retried": Cast(KT("result__attempts__retried"), IntegerField()),
+    "gave_up": Cast(KT("result__attempts__gave_up"), IntegerField()),
 }
 #: Bases of sentences that name a customer: not for people who may see only some of them.
 NAMING = ("customers.outage",)
 
 _PARTS = (
     "story", "story_basis", "window", "coverage", "requests", "actors", "attempts", "people", "journeys",
-    "gaps", "customers", "lost_attempts", "not_returned", "extra_wait_s",
+    "gaps", "lost_attempts", "not_returned", "extra_wait_s",
 )  # fmt: skip
 
 
@@ -55,11 +64,6 @@ class Impact:
     journeys: Sequence[JourneyRow]  # the worst first; those that nothing happened to are left out
     untouched: int  # journeys that nothing happened to
     result: Mapping[str, Any]
-
-    @property
-    def all_customers(self) -> Sequence[Mapping[str, Any]]:
-        """Everybody's entries, whoever looks: for sums only."""
-        return self.result.get("customers") or []
 
     @property
     def attempts(self) -> Mapping[str, Any]:
@@ -102,12 +106,11 @@ def impact_of(snapshots: QuerySet[Any], *, names_all: bool) -> Impact | None:
     """
     row: Any = snapshots.values(
         "pk", "as_of", "watermark", "provisional", "run__window_from", "run__window_to",
-        # Whole: the database unpacks a large result anew for each part that it is asked for.
-        "result",
+        "overall",
     ).first()  # fmt: skip
     if row is None:
         return None
-    result = {name: row["result"].get(name) for name in _PARTS}
+    result = {name: row["overall"].get(name) for name in _PARTS}
     journeys = [_journey(one) for one in result["journeys"] or []]
     struck = sorted((one for one in journeys if one.harm), key=lambda one: -one.harm)
     return Impact(
@@ -156,8 +159,7 @@ def ranked_customers(rows: QuerySet[Any], *, sort: str) -> QuerySet[Any]:
     key = sort.removeprefix("-")
     if key not in SORTS:
         key, sort = "gave_up", "-gave_up"
-    expression: Any = Lower(SORTS[key]) if key == "name" else Cast(KT(SORTS[key]), IntegerField())
-    order = OrderBy(expression, descending=sort.startswith("-"), nulls_last=True)
+    order = OrderBy(SORTS[key], descending=sort.startswith("-"), nulls_last=True)
     # The parts of a table only: a customer's whole result may be long.
     ranked: QuerySet[Any] = (
         rows.annotate(**{f"{name}_": F(f"result__{name}") for name in ("attempts", "requests", "outage")})
@@ -199,6 +201,6 @@ def open_gaps() -> QuerySet[Gap]:
     return (
         Gap.objects.filter(closed_at=None)
         .select_related("service", "owner", "latest_snapshot__run")
-        .defer("latest_snapshot__result")
+        .defer("latest_snapshot__result", "latest_snapshot__overall")
         .order_by(F("owner").asc(nulls_first=True), "opened_at", "pk")
     )

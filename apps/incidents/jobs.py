@@ -1,5 +1,6 @@
 """What a worker does about incidents: keeps their impact fresh and takes note of it. Safe twice and at once."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -79,11 +80,15 @@ def settle_next(*, now: datetime) -> bool:
             return False
         # Severities of one incident are written by one at a time.
         Incident.objects.select_for_update().get(pk=row.incident_id)
-        row.settled_at = now
-        row.save(update_fields=["settled_at"])
         snapshot = ImpactSnapshot.objects.filter(run=row.run).first()
+        proposals = {}
         if snapshot:
-            _take_note(row.incident, snapshot, now=now)
+            proposals = severity.by_kind(snapshot.result.get("customers") or [])
+            row.proposals = severity.as_json(proposals)
+        row.settled_at = now
+        row.save(update_fields=["settled_at", "proposals"])
+        if snapshot:
+            _take_note(row.incident, snapshot, proposals, now=now)
             nudge("statuspage.render")
             nudge("outreach.sweep")
         elif row.run.state == RunState.FAILED:
@@ -127,7 +132,13 @@ def _stale(now: datetime) -> QuerySet[Any]:
     )
 
 
-def _take_note(incident: Incident, snapshot: ImpactSnapshot, *, now: datetime) -> None:
+def _take_note(
+    incident: Incident,
+    snapshot: ImpactSnapshot,
+    proposals: Mapping[str, severity.Proposal],
+    *,
+    now: datetime,
+) -> None:
     """Write what the snapshot found on the timeline when it is new, and propose severities."""
     newer = ImpactSnapshot.objects.filter(
         run__incident_run__incident=incident, run__created_at__gt=snapshot.run.created_at
@@ -143,7 +154,7 @@ def _take_note(incident: Incident, snapshot: ImpactSnapshot, *, now: datetime) -
             user=None,
         )
     if not newer.exists():
-        _propose(incident, snapshot, now=now)
+        _propose(incident, snapshot, proposals, now=now)
 
 
 def headline(result: dict[str, Any]) -> str:
@@ -174,8 +185,13 @@ def _at_what(result: dict[str, Any], people: int) -> str:
     return f", {there:,} of them trying to {first['verb']}" if there else ""
 
 
-def _propose(incident: Incident, snapshot: ImpactSnapshot, *, now: datetime) -> None:
-    proposals = severity.by_kind(snapshot.result.get("customers") or [])
+def _propose(
+    incident: Incident,
+    snapshot: ImpactSnapshot,
+    proposals: Mapping[str, severity.Proposal],
+    *,
+    now: datetime,
+) -> None:
     existing = {row.kind: row for row in incident.severities.all()}
     for kind, proposal in proposals.items():
         row = existing.get(kind)

@@ -159,6 +159,8 @@ class IncidentRun(models.Model):
     settled_at = models.DateTimeField(
         null=True, blank=True
     )  # when the incident took note of the snapshot
+    # What `severity.by_kind` makes of the snapshot, {kind: [level, reason]}; None until it was taken note of.
+    proposals = models.JSONField(null=True, blank=True)
 
     class Meta:
         indexes = [

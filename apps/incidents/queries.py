@@ -30,7 +30,7 @@ from apps.impact.queries import (
     ranked_customers,
 )
 from apps.incidents import severity
-from apps.incidents.models import LIVE, Incident, Severity, TimelineEvent, Update
+from apps.incidents.models import LIVE, Incident, IncidentRun, Severity, TimelineEvent, Update
 
 #: What the list can be narrowed to: key, label.
 WHICH = (("open", "Open"), ("over", "Over"), ("all", "All"))
@@ -39,7 +39,7 @@ MOST_EVENTS, MOST_CUSTOMERS = 20, 10
 
 def latest_snapshot(incident: Incident) -> ImpactSnapshot | None:
     """Return the newest answer to what the incident did to customers, without its long result."""
-    return _snapshots(incident).defer("result").first()
+    return _snapshots(incident).defer("result", "overall").first()
 
 
 def _snapshots(incident: Any) -> QuerySet[ImpactSnapshot]:
@@ -66,8 +66,8 @@ def listing(*, user: User, which: str = "open", search: str = "") -> QuerySet[An
     )
     rows = Incident.objects.visible_to(user).annotate(
         snapshot_id=Subquery(snapshot.values("pk")[:1]),
-        gave_up=Subquery(snapshot.values("result__people__gave_up")[:1]),
-        people_hit=Subquery(snapshot.values("result__actors__hit")[:1]),
+        gave_up=Subquery(snapshot.values("overall__people__gave_up")[:1]),
+        people_hit=Subquery(snapshot.values("overall__actors__hit")[:1]),
     )
     rows = rows.annotate(
         customers_hit=Coalesce(Subquery(hit, output_field=IntegerField()), 0)
@@ -236,7 +236,8 @@ def _said_last(incident: Incident) -> QuerySet[Any, Any]:
 
 
 def _severities(incident: Incident, impact: Impact | None) -> list[SeverityRow]:
-    measured = severity.by_kind(impact.all_customers) if impact else {}
+    rows = list(incident.severities.select_related("confirmed_by").order_by("level", "kind"))
+    measured = _measured(impact.snapshot_id) if impact and rows else {}
     return [
         SeverityRow(
             kind=row.kind,
@@ -246,8 +247,17 @@ def _severities(incident: Incident, impact: Impact | None) -> list[SeverityRow]:
             confirmed_by=row.confirmed_by,
             measured=_if_other(measured.get(row.kind), row),
         )
-        for row in incident.severities.select_related("confirmed_by").order_by("level", "kind")
+        for row in rows
     ]
+
+
+def _measured(snapshot: int) -> dict[str, severity.Proposal]:
+    """Return what a snapshot says of severities: as it was kept, worked out where nobody has kept it yet."""
+    kept = IncidentRun.objects.filter(run__snapshot=snapshot).values_list("proposals", flat=True)
+    if (found := kept.get()) is not None:
+        return severity.from_json(found)
+    customers = ImpactSnapshot.objects.values_list("result__customers", flat=True).get(pk=snapshot)
+    return severity.by_kind(customers or [])
 
 
 def _if_other(found: severity.Proposal | None, row: Severity) -> severity.Proposal | None:

@@ -83,6 +83,16 @@ def by_kind(customers: Iterable[Mapping[str, Any]]) -> dict[str, Proposal]:
     return {kind: proposal for kind, proposal in found.items() if proposal}
 
 
+def as_json(found: Mapping[str, Proposal]) -> dict[str, tuple[int, str]]:
+    """Return proposals by kind in a form to keep."""
+    return {kind: (one.level, one.reason) for kind, one in found.items()}
+
+
+def from_json(kept: Mapping[str, Any]) -> dict[str, Proposal]:
+    """Return the proposals that `as_json` made something to keep of."""
+    return {kind: Proposal(level, reason) for kind, (level, reason) in kept.items()}
+
+
 def _add_up(rows: list[Mapping[str, Any]]) -> _Sums:
     not_through = [_not_through(row) for row in rows]
     dark = [bool(row.get("outage")) for row in rows]

@@ -4,7 +4,7 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Lower
 
 from apps.accounts.models import Role, User
@@ -62,11 +62,12 @@ class OutreachQuerySet(models.QuerySet["Outreach"]):
         waits = Q(pk__in=[])
         if user.can("outreach.edit"):
             waits |= Q(state__in=[State.DRAFT, State.STALE])
-            waits |= Q(deliveries__state=DeliveryState.UNKNOWN)
+            unknown = Delivery.objects.filter(outreach=OuterRef("pk"), state=DeliveryState.UNKNOWN)
+            waits |= Q(Exists(unknown))
         if user.can("outreach.approve"):
             others = ~Q(author=user) & (~Q(edited_by=user) | Q(edited_by=None))
             waits |= Q(state=State.IN_REVIEW) & others
-        return self.visible_to(user).filter(waits).distinct()
+        return self.visible_to(user).filter(waits)
 
 
 class Outreach(models.Model):

@@ -192,7 +192,7 @@ def _get(request: PortalRequest, pk: int) -> Outreach:
     rows = Outreach.objects.visible_to(request.user).select_related(
         "incident", "customer__account_manager", "author", "edited_by", "snapshot__run"
     )
-    return get_object_or_404(rows.defer("snapshot__result"), pk=pk)
+    return get_object_or_404(rows.defer("snapshot__result", "snapshot__overall"), pk=pk)
 
 
 def _act(

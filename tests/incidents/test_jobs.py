@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from django.db import connection, connections
 
-from apps.impact.models import ImpactRun, RunState
-from apps.incidents import actions, jobs
+from apps.impact.models import ImpactRun, ImpactSnapshot, RunState
+from apps.incidents import actions, jobs, queries, severity
 from apps.incidents.models import Incident, IncidentRun, State, TimelineEvent
 from tests.factories import NOW, make_incident, make_user
 from tests.incidents.world import declared, drafted, finish, finish_all
@@ -53,6 +53,31 @@ def test_takes_note_of_a_snapshot_once(incident):
         "Severity 2 proposed for businesses: 32 of 412 attempts (8 %) did not get through"
     ]
     assert incident.runs.get().settled_at == NOW
+
+
+def test_the_room_says_the_same_of_severities_before_and_after_a_snapshot_is_taken_note_of(
+    incident,
+):
+    alice = incident.declared_by
+    incident.severities.create(kind="business", level=4, reason="r", confirmed_by=alice)
+    finish_all(incident, RESULT)
+
+    def measured():
+        shown = queries.room(incident=incident, user=alice, now=NOW)
+        return [(row.kind, row.measured) for row in shown.severities]
+
+    before = measured()
+    reason = "32 of 412 attempts (8 %) did not get through; 51 of 410 people met a failure"
+    assert before == [("business", severity.Proposal(level=2, reason=reason))]
+    jobs.settle_all(now=NOW)
+    assert incident.runs.get().proposals == {"business": [2, reason]}
+    assert measured() == before
+
+
+def test_what_pages_read_of_a_snapshot_is_all_of_it_but_customers(incident):
+    snapshot = finish(incident.runs.get().run, RESULT)
+    rest = {key: value for key, value in RESULT.items() if key != "customers"}
+    assert ImpactSnapshot.objects.values_list("overall", flat=True).get(pk=snapshot.pk) == rest
 
 
 def test_the_same_finding_is_not_said_twice(incident):

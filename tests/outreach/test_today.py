@@ -7,11 +7,19 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.accounts.models import Role
-from apps.impact.models import Gap
+from apps.impact.models import CustomerImpact, Gap
 from apps.incidents.models import State as IncidentState
 from apps.outreach import jobs, queries
 from apps.tenets.models import Tenet, TenetVersion
-from tests.factories import NOW, make_contact, make_customer, make_service, make_snapshot, make_user
+from tests.factories import (
+    NOW,
+    make_contact,
+    make_customer,
+    make_incident,
+    make_service,
+    make_snapshot,
+    make_user,
+)
 from tests.outreach.world import attach
 
 TODAY = reverse("today")
@@ -50,6 +58,36 @@ def test_an_account_manager_sees_only_their_own(client, world):
     assert "Globex" not in page.text
     assert "410 people" not in page.text
     assert "How often do apps retry" not in page.text
+
+
+def test_the_accounts_that_were_hit_hardest_are_named(client, world):
+    def hit(snapshot, *failed):
+        for number, n in enumerate(failed):
+            CustomerImpact.objects.create(
+                snapshot=snapshot,
+                customer=make_customer(f"Hit {snapshot.pk}/{number}"),
+                kind="business",
+                grade="hit",
+                result={} if n is None else {"requests": {"failed": n}},
+            )
+
+    first, second = make_snapshot(), make_snapshot()
+    hit(first, None, 9, 100, 30, 30)
+    hit(second, 1)
+    wonka = make_customer("Wonka", kind="consumers")
+    CustomerImpact.objects.create(
+        snapshot=second, customer=wonka, kind="consumers", grade="hit",
+        result={"requests": {"failed": 900}},
+    )  # fmt: skip
+    attach(world.incident, first)
+    attach(make_incident(declared_by=world.liaison), second)
+
+    found = queries.today(world.liaison, now=NOW).incidents
+
+    named = {one.incident: [customer.name for customer in one.named] for one in found}
+    assert named.pop(world.incident) == [f"Hit {first.pk}/{n}" for n in (2, 3, 4, 1)]
+    assert list(named.values()) == [[f"Hit {second.pk}/0"]]
+    assert {one.others for one in found} == {0, 1}
 
 
 def test_nothing_for_you_is_a_calm_screen(client, world):

@@ -13,7 +13,6 @@ from psycopg import errors
 
 from apps.accounts.models import AuditEvent, Role
 from apps.catalog.models import Journey
-from apps.impact.models import ImpactSnapshot
 from apps.tenets import actions, queries
 from apps.tenets.content import sha256_of
 from apps.tenets.guide import QUESTIONS, Answer, promise_of
@@ -731,13 +730,17 @@ def test_the_guide_says_what_traffic_shows(client, alice):
     shop = make_service()
     make_journey(shop, "Purchase", make_operation(shop))
     attempts = {"total": 412, "first_try": 352, "retried": 28, "gave_up": 32}
-    acme = {"kind": "business", "journeys": [{"name": "Purchase", "attempts": attempts}]}
-    make_snapshot()
-    snapshot = make_snapshot()
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL session_replication_role = replica")  # past append-only
-        ImpactSnapshot.objects.filter(pk=snapshot.pk).update(result={"customers": [acme]})
-        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+    journeys = [
+        {"name": "Purchase", "attempts": attempts},
+        {"name": "Refund", "attempts": None},
+    ]
+    acme, globex = make_customer(), make_customer("Globex")
+    make_snapshot(acme, result={"journeys": journeys})  # of the same window, and older: not counted
+    half = {name: n // 2 for name, n in attempts.items()}
+    journeys[0]["attempts"] = half
+    make_snapshot(
+        acme, globex, make_customer("Wonka", kind="consumers"), result={"journeys": journeys}
+    )
     page = client.get(reverse("tenets:guide"), {"kind": "business", "service": shop.pk}).text
     assert "Of 412 attempts, 352 worked at the first try; 60 did not." in page
     assert "28 tried again and got through, 32 gave up" in page

@@ -114,7 +114,7 @@ def _of_grade(incident: Any, grade: str) -> Health:
 def _unharmed(by_snapshot: Mapping[int, Any]) -> frozenset[tuple[int, str]]:
     """Return the journeys that every open incident of their service measured and found unharmed."""
     fine: dict[tuple[int, str], bool] = {}
-    rows = ImpactSnapshot.objects.filter(pk__in=by_snapshot).values_list("pk", "result__journeys")
+    rows = ImpactSnapshot.objects.filter(pk__in=by_snapshot).values_list("pk", "overall__journeys")
     for snapshot, journeys in rows:
         for one in journeys or []:
             attempts = one.get("attempts") or {}

@@ -7,6 +7,7 @@ from apps.accounts.models import User
 from apps.catalog.models import Service
 from apps.customers.models import Contact, Customer, Kind
 from apps.impact.models import CustomerImpact, Gap, ImpactRun, ImpactSnapshot, RunState
+from apps.incidents import severity
 from apps.incidents.models import (
     Incident,
     IncidentRun,
@@ -116,8 +117,15 @@ def _impact(handled: list[Incident], accounts: Sequence[Customer]) -> None:
     )
     IncidentRun.objects.bulk_create(
         [
-            IncidentRun(incident=one, run=run, settled_at=run.finished_at)
-            for one, run in zip(handled, runs, strict=True)
+            IncidentRun(
+                incident=one,
+                run=run,
+                settled_at=run.finished_at,
+                proposals=severity.as_json(
+                    severity.by_kind(_entry(account) for account in _those_hit(number, accounts))
+                ),
+            )
+            for number, (one, run) in enumerate(zip(handled, runs, strict=True))
         ]
     )
     snapshots = ImpactSnapshot.objects.bulk_create(

@@ -68,7 +68,7 @@ def latest_impacts(
         )
         .annotate(incident_id=F("snapshot__run__incident_run__incident"))
         .select_related("snapshot")
-        .defer("snapshot__result", "result")
+        .defer("snapshot__result", "snapshot__overall", "result")
         .order_by("incident_id", "customer_id", "-snapshot_id")
         .distinct("incident_id", "customer_id")
     )
@@ -169,6 +169,7 @@ def to_call(user: User) -> list[CallThem]:
             .exclude(Exists(willing)),
         )
         .select_related("customer")
+        .defer("result", "story")
         .order_by("customer__name", "pk")
     )
     return [CallThem(row.customer, by_snapshot[row.snapshot_id]) for row in rows]

@@ -47,7 +47,7 @@ def history(customer: Customer, *, limit: int = 20) -> list[IncidentOfTheirs]:
         CustomerImpact.objects.hit()
         .filter(pk__in=newest)
         .select_related("snapshot__run__incident_run__incident")
-        .defer("snapshot__result")
+        .defer("snapshot__result", "snapshot__overall")
         .order_by("-snapshot__run__incident_run__incident__started_at", "-pk")[:limit]
     )
     return [IncidentOfTheirs(row.snapshot.run.incident_run.incident, row) for row in rows]

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, F, OuterRef, Q, Subquery, Window
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.db.models.fields.json import KT
-from django.db.models.functions import RowNumber
 
 from apps.accounts.models import User
 from apps.customers.models import Customer, Kind
-from apps.impact.models import CustomerImpact, Gap
+from apps.impact.models import HIT_GRADES, CustomerImpact, Gap, ImpactSnapshot
 from apps.incidents.models import Incident
 from apps.outreach.models import Outreach
 from apps.outreach.queries.first_steps import Step, first_steps
@@ -113,7 +113,7 @@ def _open_incidents(user: User, *, now: datetime, own: bool) -> list[OpenInciden
         .annotate(
             snapshot_id=Subquery(newest.values("pk")),
             snapshot_as_of=Subquery(newest.values("as_of")),
-            headline=Subquery(newest.annotate(first=KT("result__story__0")).values("first")),
+            headline=Subquery(newest.annotate(first=KT("overall__story__0")).values("first")),
         )
         .order_by("-started_at", "-pk")
     )
@@ -147,9 +147,7 @@ def _counts(snapshots: Sequence[int], user: User) -> dict[int, tuple[int, int]]:
         .filter(snapshot__in=snapshots)
         .exclude(kind=Kind.CONSUMERS)
         .values("snapshot_id")
-        .annotate(
-            hit=Count("pk", filter=Q(grade__in=["hit", "partly_hit", "slowed"])), of=Count("pk")
-        )
+        .annotate(hit=Count("pk", filter=Q(grade__in=HIT_GRADES)), of=Count("pk"))
     )
     return {row["snapshot_id"]: (row["hit"], row["of"]) for row in rows}
 
@@ -158,21 +156,22 @@ def _named(
     snapshots: Sequence[int], user: User
 ) -> tuple[dict[int, list[Customer]], dict[int, str]]:
     """Return for each snapshot the accounts hit hardest, and a sentence about the first of them."""
-    rows = (
+    hardest = (F("failed").desc(nulls_last=True), "pk")
+    # Snapshot by snapshot: an index knows the first of each, and nobody has to rank the thousands after them.
+    first = (
         CustomerImpact.objects.hit()
         .visible_to(user)
-        .filter(snapshot__in=snapshots)
+        .filter(snapshot=OuterRef("pk"))
         .exclude(kind=Kind.CONSUMERS)
-        .annotate(
-            rank=Window(
-                RowNumber(),
-                partition_by="snapshot_id",
-                order_by=[F("result__requests__failed").desc(nulls_last=True), "pk"],
-            )
-        )
-        .filter(rank__lte=NAMED)
+        .order_by(*hardest)
+        .values("pk")[:NAMED]
+    )
+    found = ImpactSnapshot.objects.filter(pk__in=snapshots).values_list(ArraySubquery(first))
+    rows = (
+        CustomerImpact.objects.filter(pk__in=[pk for (several,) in found for pk in several])
         .select_related("customer")
-        .order_by("snapshot_id", "rank")
+        .defer("result")
+        .order_by("snapshot_id", *hardest)
     )
     named: dict[int, list[Customer]] = defaultdict(list)
     sentences: dict[int, str] = {}
