@@ -121,7 +121,9 @@ def _add(sums: _Sums, plan: Plan) -> None:
         sums.found["attempts not through"] += attempts.failed
         sums.true["attempts not through"] += classes["gave_up"] + classes["came_back"]
         sums.found["seconds waited"] += round(result.figures.extra_wait.sum)
-        sums.true["seconds waited"] += round(pc.sum(planted.traced["extra_ms"]).as_py() / 1000)
+        sums.true["seconds waited"] += round(
+            (pc.sum(planted.traced["extra_ms"]).as_py() or 0) / 1000
+        )
         sums.found["actors hit"] += result.figures.actors.at_least_hit
         sums.true["actors hit"] += planted.hit
         if isinstance(result.figures.lost, Lost):
