@@ -22,6 +22,9 @@ SWEPT = ".swept"
 KEPT_DAYS = 35
 """Counts and unnamed groups are kept for so many days before the latest one: four weeks, and some."""
 
+HOURLY_DAYS = 2
+"""Hours are told apart on the latest day that is counted and so many before it: pages show older ones as days."""
+
 HOUR_MS = 3_600_000
 AT_ONCE = 200  # segments that one run counts
 FOLDED_AT_ONCE = 5_000  # sketches that one run merges
@@ -105,8 +108,25 @@ _FOLD = """
 """
 
 
+# The hours of a day become the first of them: whole days add up to the same.
+_FOLD_DAYS = """
+    WITH gone AS (
+        DELETE FROM telemetry_hourcount WHERE hour < %(end)s AND (hour / 24, service_id) IN (
+            SELECT hour / 24, service_id FROM telemetry_hourcount WHERE hour < %(end)s
+            GROUP BY 1, 2 HAVING count(*) > 1
+        ) RETURNING hour / 24 AS day, service_id, requests, named
+    )
+    INSERT INTO telemetry_hourcount (hour, service_id, requests, named)
+    SELECT day * 24, service_id, sum(requests), sum(named) FROM gone GROUP BY day, service_id
+"""
+
+
 def fold_counts() -> None:
     """Replace rows that count the same by their sum; no figure changes, whoever reads or writes meanwhile."""
+    latest = HourCount.objects.order_by("-hour").values_list("hour", flat=True).first()
+    if latest is not None:
+        with connection.cursor() as cursor:
+            cursor.execute(_FOLD_DAYS, {"end": (latest // 24 - HOURLY_DAYS) * 24})
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
             _FOLD.format(

@@ -111,7 +111,8 @@ class HourCount(models.Model):
     """Customers' requests of one hour and service, and those of them that belong to somebody we can name.
 
     Each row is written once, in the transaction that names its segment, and never changed: a re-sent
-    batch writes none. The figure is the sum; `jobs.fold_counts` replaces the rows of an hour by their sum.
+    batch writes none. The figure is the sum; `jobs.fold_counts` replaces the rows of an hour by their sum,
+    and those of a day that lies a few days back by one row at its first hour.
     """
 
     hour = models.BigIntegerField()  # since 1970

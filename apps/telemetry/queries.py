@@ -147,7 +147,10 @@ class Share:
 
 
 def named_by_service(first_hour: int, end_hour: int) -> list[tuple[Service, Share]]:
-    """Return the counts of the hours [first, end), the service with most unnamed requests first."""
+    """Return the counts of the hours [first, end), the service with most unnamed requests first.
+
+    Windows that begin before the latest days (`jobs.HOURLY_DAYS`) have to begin with a day, UTC.
+    """
     rows = (
         HourCount.objects.filter(hour__gte=first_hour, hour__lt=end_hour)
         .values("service")
@@ -160,7 +163,10 @@ def named_by_service(first_hour: int, end_hour: int) -> list[tuple[Service, Shar
 
 
 def named_over_time(first_hour: int, end_hour: int, *, hours: int) -> list[tuple[int, Share]]:
-    """Return the counts of the hours [first, end) in steps of so many hours, each with its first hour."""
+    """Return the counts of the hours [first, end) in steps of so many hours, each with its first hour.
+
+    Steps before the latest days (`jobs.HOURLY_DAYS`) have to be whole days, UTC.
+    """
     step = (F("hour") - Value(first_hour)) / Value(hours)
     rows = (
         HourCount.objects.filter(hour__gte=first_hour, hour__lt=end_hour)

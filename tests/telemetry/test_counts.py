@@ -160,6 +160,40 @@ def test_folding_changes_rows_but_no_figure(key):
     assert tables() == again
 
 
+def test_hours_a_few_days_back_become_days_and_no_figure_changes(key):
+    make_customer("Acme")
+    hours = [0, 1, 30, 9 * 24, 9 * 24 + 1, 9 * 24 + 5, 20 * 24]
+    named = [{"customer": "acme"}, {"customer": "globex"}]
+    deliver(
+        key,
+        lines(
+            *(one | {"ts": (NOW - timedelta(hours=n)).isoformat()} for n in hours for one in named)
+        ),
+    )
+    end = int(NOW.timestamp()) // 86_400 * 24 + 24
+    weeks, day = (end - 28 * 24, end), (end - 48, end)
+
+    def figures():
+        return (
+            queries.named_by_service(*weeks),
+            queries.named_over_time(*weeks, hours=24),
+            queries.named_by_service(*day),
+            queries.named_over_time(*day, hours=1),
+        )
+
+    before = figures()
+    assert HourCount.objects.count() == len(hours)
+    jobs.fold_counts()
+    assert HourCount.objects.count() == len(hours) - 2
+    assert figures() == before
+    deliver(key, lines({"ts": (NOW - timedelta(hours=9 * 24)).isoformat()}))  # a late one
+    late = figures()
+    assert late[0][0][1].requests == before[0][0][1].requests + 1
+    jobs.fold_counts()
+    assert HourCount.objects.count() == len(hours) - 2
+    assert figures() == late
+
+
 def test_segments_from_before_the_counts_are_counted_once(key):
     deliver(key, MIXED)
     before = tables()[:2]

@@ -21,6 +21,7 @@ from apps.guidance.models import Advice
 from apps.incidents.models import CountState, Flow, SystemCount
 from apps.outreach.crowd.accounts import BATCH, KINDS
 from apps.outreach.crowd.people import People
+from apps.telemetry.jobs import HOURLY_DAYS
 from apps.telemetry.models import UnnamedGroups
 from apps.tenets.models import Audience, Clause, ClauseKind, Dimension, Tenet, TenetVersion
 from apps.tenets.models import VersionState as TenetState
@@ -121,14 +122,20 @@ def _journeys(services: Sequence[Service], operations: Sequence[Operation]) -> l
 
 
 def _traffic(services: Sequence[Service], operations: Sequence[Operation], now: datetime) -> None:
-    """Write the counts of four weeks as they are once folded: a row for each hour or day."""
+    """Write the counts of four weeks as they are once folded: a row for each hour, later for each day."""
     hour, day = int(now.timestamp()) // 3600, int(now.timestamp()) // 86_400
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO telemetry_hourcount (hour, service_id, requests, named)"
             " SELECT at, service, 1000 + at %% 100, 960 FROM generate_series(%s, %s) AS at,"
             " unnest(%s::bigint[]) AS service",
-            [hour - DAYS * 24, hour, [one.pk for one in services]],
+            [(day - HOURLY_DAYS) * 24, hour, [one.pk for one in services]],
+        )
+        cursor.execute(
+            "INSERT INTO telemetry_hourcount (hour, service_id, requests, named)"
+            " SELECT at * 24, service, 24 * (1000 + at %% 100), 24 * 960"
+            " FROM generate_series(%s, %s) AS at, unnest(%s::bigint[]) AS service",
+            [day - DAYS, day - HOURLY_DAYS - 1, [one.pk for one in services]],
         )
         cursor.execute(
             "INSERT INTO telemetry_operationcount (day, operation_id, requests, failed, latest_ms)"
