@@ -9,6 +9,12 @@ settings.register_profile("suite", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("suite")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Begin with what takes longest, a browser and whole workers: begun last, one process would end on its own."""
+    items.sort(key=lambda item: not any(item.get_closest_marker(m) for m in ("browser", "worker")))
+
+
 @pytest.fixture(autouse=True)
 def own_directories(settings, tmp_path):
     """Give every test its own event store and rendered pages."""
