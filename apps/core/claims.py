@@ -58,6 +58,26 @@ def holds(row: Claimable, *, state: str) -> models.QuerySet[Any]:
     return rows.filter(**{"pk": row.pk, "state": state, "claim_token": row.claim_token})  # noqa: PIE804  (state is a subclass column)
 
 
+def put_back(
+    rows: models.QuerySet[C],
+    *,
+    works: str,
+    waits: str,
+    now: datetime,
+    most_tries: int | None = None,
+    **given_up: Any,
+) -> None:
+    """Let those of `rows` wait again whose worker died while it had them in the state `works`.
+
+    What took `most_tries` workers down would take the next one down as well: it gets the columns
+    `given_up` instead, a state among them.
+    """
+    lost = rows.filter(state=works, lease_until__lt=now)
+    if most_tries is not None:
+        lost.filter(tries__gte=most_tries).update(claim_token=None, **given_up)
+    lost.update(state=waits, claim_token=None, lease_until=None)
+
+
 @contextmanager
 def kept_alive(
     row: Claimable,

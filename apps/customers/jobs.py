@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, connection, transaction
-from django.db.models import F
 
-from apps.core.claims import claim, holds, kept_alive
+from apps.core.claims import claim, holds, kept_alive, put_back
 from apps.core.nudge import nudge
 from apps.customers import sheet
 from apps.customers.applying import carry_out
@@ -127,15 +126,17 @@ def _row(pk: int, line: Line) -> tuple[object, ...]:
 def sweep(*, now: datetime) -> None:
     """Put files back whose worker died, give up those that keep killing it, forget old ones."""
     for works, waits in WORKING.items():
-        lost = CustomerImport.objects.filter(state=works, lease_until__lt=now)
-        lost.filter(tries__gte=MOST_TRIES).update(
+        put_back(
+            CustomerImport.objects.all(),
+            works=works,
+            waits=waits,
+            now=now,
+            most_tries=MOST_TRIES,
             state=ImportState.FAILED,
-            claim_token=None,
             content=None,
             error=f"The worker died {MOST_TRIES} times over this file; nothing was applied.",
             changed_at=now,
         )
-        lost.update(state=waits, claim_token=None, lease_until=None, tries=F("tries"))
     CustomerImport.objects.filter(
         state__in=[ImportState.CHECKED, ImportState.QUEUED], created_at__lt=now - KEPT
     ).update(state=ImportState.DISCARDED, content=None, changed_at=now)

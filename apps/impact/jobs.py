@@ -14,7 +14,7 @@ from apps.analytics import story
 from apps.analytics.impact import ImpactResult, compute, connect, reads
 from apps.analytics.sql import Cancelled
 from apps.catalog.models import Service
-from apps.core.claims import claim, holds, kept_alive
+from apps.core.claims import claim, holds, kept_alive, put_back
 from apps.core.nudge import nudge
 from apps.customers.models import Customer
 from apps.impact import inputs
@@ -149,14 +149,16 @@ def keep(*, run: ImpactRun, result: ImpactResult, now: datetime) -> ImpactSnapsh
 
 def sweep(*, now: datetime) -> None:
     """Put runs back whose worker died, give up those that keep killing it, and wake a worker."""
-    lost = ImpactRun.objects.filter(state=RunState.RUNNING, lease_until__lt=now)
-    lost.filter(tries__gte=MOST_TRIES).update(
+    put_back(
+        ImpactRun.objects.all(),
+        works=RunState.RUNNING,
+        waits=RunState.QUEUED,
+        now=now,
+        most_tries=MOST_TRIES,
         state=RunState.FAILED,
-        claim_token=None,
         finished_at=now,
         error=f"The worker died {MOST_TRIES} times while it computed this.",
     )
-    lost.update(state=RunState.QUEUED, claim_token=None, lease_until=None)
     if ImpactRun.objects.filter(state=RunState.QUEUED).exists():
         nudge("impact.run", queue="impact")
 

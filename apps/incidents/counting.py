@@ -13,7 +13,7 @@ from django.db.models import Count, Max, Sum
 from apps.analytics import flows
 from apps.analytics.sql import connect
 from apps.catalog.models import JourneyStep, Operation
-from apps.core.claims import claim, holds
+from apps.core.claims import claim, holds, put_back
 from apps.core.nudge import nudge
 from apps.customers.models import Customer
 from apps.incidents.models import CountState, Flow, SystemCount
@@ -33,14 +33,16 @@ _READ = ("pk", "service", "merged_into", "ignored")
 
 def sweep(*, now: datetime) -> None:
     """Put back a count whose worker died, ask for one where there is something new, wake a worker."""
-    lost = SystemCount.objects.filter(state=CountState.RUNNING, lease_until__lt=now)
-    lost.filter(tries__gte=MOST_TRIES).update(
+    put_back(
+        SystemCount.objects.all(),
+        works=CountState.RUNNING,
+        waits=CountState.QUEUED,
+        now=now,
+        most_tries=MOST_TRIES,
         state=CountState.FAILED,
-        claim_token=None,
         finished_at=now,
         error=f"The worker died {MOST_TRIES} times while it counted.",
     )
-    lost.update(state=CountState.QUEUED, claim_token=None, lease_until=None)
     request_count(now=now)
     if SystemCount.objects.filter(state=CountState.QUEUED).exists():
         nudge("incidents.count", queue="impact")

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import connection
 
-from apps.core.claims import claim, holds
+from apps.core.claims import claim, holds, put_back
 from apps.statuspage import pages, queries, store
 from apps.statuspage.models import Render, RenderState
 
@@ -78,9 +78,7 @@ def run_renders(*, clock: Callable[[], datetime]) -> int:
 
 def recover(*, now: datetime) -> int:
     """Put back requests whose worker died, forget old ones; return how many wait."""
-    Render.objects.filter(state=RenderState.RENDERING, lease_until__lt=now).update(
-        state=RenderState.QUEUED, claim_token=None, lease_until=None
-    )
+    put_back(Render.objects.all(), works=RenderState.RENDERING, waits=RenderState.QUEUED, now=now)
     Render.objects.filter(state=RenderState.DONE, created_at__lt=now - KEEP_REQUESTS).delete()
     return Render.objects.filter(state=RenderState.QUEUED).count()
 
