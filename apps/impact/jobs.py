@@ -4,17 +4,17 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from tempfile import TemporaryDirectory
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
 from apps.analytics import story
-from apps.analytics.impact import ImpactResult, compute, connect, reads
+from apps.analytics.impact import ImpactResult, compute, reads
 from apps.analytics.sql import Cancelled
 from apps.catalog.models import Service
 from apps.core.claims import claim, holds, kept_alive, put_back
+from apps.core.computing import computing
 from apps.core.nudge import nudge
 from apps.customers.models import Customer
 from apps.impact import inputs
@@ -52,26 +52,22 @@ def compute_window(
     start, end = inputs.milliseconds(window_from), inputs.milliseconds(window_to)
     weeks = inputs.earlier_weeks(start, end)
     seen = min(inputs.milliseconds(as_of), watermark)
-    with TemporaryDirectory(prefix="portal-impact-") as spill:
-        con = connect(
-            memory_limit=f"{settings.PORTAL_COMPUTE_MEMORY_MB}MB", threads=2, temp_directory=spill
+    with computing("impact") as con:
+        result = compute(
+            con,
+            files=inputs.files(*reads(start_ms=start, end_ms=end)),
+            start_ms=start,
+            end_ms=end,
+            as_of_ms=inputs.milliseconds(as_of),
+            data_end_ms=watermark,
+            names=inputs.catalogue(service),
+            latency_tenets_ms=inputs.slow_after(),
+            service=service.pk if service else None,
+            baseline_weeks=weeks,
+            days=inputs.days(start, end, seen_ms=seen, weeks=weeks) if weeks else None,
+            progress=progress,
+            cancelled=cancelled,
         )
-        with con:
-            result = compute(
-                con,
-                files=inputs.files(*reads(start_ms=start, end_ms=end)),
-                start_ms=start,
-                end_ms=end,
-                as_of_ms=inputs.milliseconds(as_of),
-                data_end_ms=watermark,
-                names=inputs.catalogue(service),
-                latency_tenets_ms=inputs.slow_after(),
-                service=service.pk if service else None,
-                baseline_weeks=weeks,
-                days=inputs.days(start, end, seen_ms=seen, weeks=weeks) if weeks else None,
-                progress=progress,
-                cancelled=cancelled,
-            )
     return replace(result, tenets=tuple(inputs.judged(result)))
 
 

@@ -4,16 +4,14 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from tempfile import TemporaryDirectory
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Max, Sum
 
 from apps.analytics import flows
-from apps.analytics.sql import connect
 from apps.catalog.models import JourneyStep, Operation
 from apps.core.claims import claim, holds, put_back
+from apps.core.computing import computing
 from apps.core.nudge import nudge
 from apps.customers.models import Customer
 from apps.incidents.models import CountState, Flow, SystemCount
@@ -132,12 +130,7 @@ def keep(
 
 def _count(start: datetime, end: datetime) -> flows.Flows:
     start_ms, end_ms = (int(at.timestamp() * 1000) for at in (start, end))
-    with (
-        TemporaryDirectory(prefix="portal-map-") as spill,
-        connect(
-            memory_limit=f"{settings.PORTAL_COMPUTE_MEMORY_MB}MB", threads=2, temp_directory=spill
-        ) as con,
-    ):
+    with computing("map") as con:
         operations, ignored = _operations()
         return flows.count(
             con,

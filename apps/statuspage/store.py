@@ -21,6 +21,8 @@ from typing import Any
 
 import orjson
 
+from apps.core.files import sync
+
 CURRENT = "current"
 RENDERS = "renders"
 VALID_FOR = timedelta(minutes=5)  # how long pages may be taken for the present
@@ -100,15 +102,15 @@ def publish(root: Path, files: Iterable[File], manifest: Manifest) -> int:
         count += 1
     _put(aside, before, "manifest.json", orjson.dumps(manifest.as_json()))
     for folder in (aside, *(path for path in aside.rglob("*") if path.is_dir())):
-        _sync(folder)
+        sync(folder)
     final = renders / str(manifest.sequence)
     aside.rename(final)
-    _sync(renders)
+    sync(renders)
     link = root / f".{CURRENT}.{os.getpid()}"
     link.unlink(missing_ok=True)
     link.symlink_to(Path(RENDERS) / final.name)
     link.replace(root / CURRENT)
-    _sync(root)
+    sync(root)
     return count
 
 
@@ -140,14 +142,6 @@ def _remove_others(root: Path) -> None:
     for path in (root / RENDERS).iterdir():
         if path.name not in kept:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _rfc3339(moment: datetime) -> str:

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 
+from apps.analytics.attempts import DAY_MS
 from apps.analytics.measures import actor_day_sql
-from apps.analytics.sql import connect, events_from, literal
+from apps.analytics.sql import events_from, literal
+from apps.core.computing import computing
+from apps.core.files import sync
 from apps.telemetry.models import Rollup, Segment
+from apps.telemetry.queries import watermark
 
-DAY_MS = 86_400_000
 FOLDER = Path("rollups") / "actors"
 AGAIN = timedelta(minutes=15)
 """A day to which more still comes in is made again no more often than this."""
@@ -67,7 +69,7 @@ def actor_days(start_ms: int, end_ms: int) -> ActorDays:
 
 def due(*, now: datetime) -> list[int]:
     """Return the finished days whose roll-up is missing or of other segments, the latest first."""
-    latest = Segment.objects.live().order_by("-max_ts").values_list("max_ts", flat=True).first()
+    latest = watermark()
     if latest is None:
         return []
     there = _bases(0, latest // DAY_MS)
@@ -110,18 +112,17 @@ def make(day: int, *, now: datetime) -> Rollup:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync(root / FOLDER)
-    with transaction.atomic():
-        made, _ = Rollup.objects.update_or_create(
-            day=day,
-            defaults={
-                "path": str(name),
-                "basis": basis,
-                "rows": rows,
-                "bytes": (root / name).stat().st_size,
-                "made_at": now,
-            },
-        )
+    sync(root / FOLDER)
+    made, _ = Rollup.objects.update_or_create(
+        day=day,
+        defaults={
+            "path": str(name),
+            "basis": basis,
+            "rows": rows,
+            "bytes": (root / name).stat().st_size,
+            "made_at": now,
+        },
+    )
     return made
 
 
@@ -139,26 +140,13 @@ def sweep_files(*, now: datetime) -> int:
 
 
 def _write(paths: Iterable[str], target: Path) -> int:
-    with (
-        TemporaryDirectory(prefix="portal-rollup-") as spill,
-        connect(
-            memory_limit=f"{settings.PORTAL_COMPUTE_MEMORY_MB}MB", threads=2, temp_directory=spill
-        ) as con,
-    ):
+    with computing("rollup") as con:
         (rows,) = con.execute(
             f"COPY ({actor_day_sql(events_from(list(paths)))}) TO {literal(str(target))}"
             " (FORMAT parquet, COMPRESSION zstd)"
         ).fetchall()[0]
-    _sync(target)
+    sync(target)
     return int(rows)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _bases(first: int, last: int) -> dict[int, str]:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from apps.analytics.events import EVENT_SCHEMA
+from apps.core.files import sync
 from apps.telemetry.counts import Counted, of_events
 
 HOUR_MS = 3_600_000
@@ -71,7 +72,7 @@ def write(table: pa.Table, *, order: NDArray[np.int64], batch_id: str, root: Pat
                 _make_folder(folder, root)
             written.append(_write_one(table.slice(start, end - start), root, name))
         for folder in folders:
-            _sync_folder(folder)
+            sync(folder)
     except BaseException:
         discard(written, root=root)
         raise
@@ -131,15 +132,7 @@ def _make_folder(folder: Path, root: Path) -> None:
     missing = [p for p in (folder, *folder.parents) if not p.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for made in reversed(missing):
-        _sync_folder(made.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync(made.parent)
 
 
 def empty() -> pa.Table:
