@@ -27,6 +27,11 @@ class Score:
     found: int
     planted: int
 
+    def __add__(self, other: "Score") -> "Score":
+        return Score(
+            self.right + other.right, self.found + other.found, self.planted + other.planted
+        )
+
     @property
     def precision(self) -> float | None:
         """Share of the found that is right; None when nothing was found."""

@@ -297,16 +297,21 @@ def history(folder, *, weeks=4, rate=120, lost=0.0, failed=0.0, gone=0.0, seed=1
 def asked(folder, **world):
     files, weeks = history(folder, **world)
     with connect() as con:
-        return compute(
-            con,
-            files=files,
-            start_ms=START,
-            end_ms=START + HOUR,
-            as_of_ms=START + 3 * DAY,
-            data_end_ms=START + 3 * DAY,
-            names=NAMES,
-            baseline_weeks=weeks,
-        )
+        return three_days_later(con, files, weeks)
+
+
+def three_days_later(con, files, weeks, days=None):
+    return compute(
+        con,
+        files=files,
+        start_ms=START,
+        end_ms=START + HOUR,
+        as_of_ms=START + 3 * DAY,
+        data_end_ms=START + 3 * DAY,
+        names=NAMES,
+        baseline_weeks=weeks,
+        days=days,
+    )
 
 
 def test_attempts_that_never_came_are_found_with_their_interval(tmp_path):
@@ -361,21 +366,9 @@ def test_days_that_are_rolled_up_say_the_same_as_their_events(tmp_path):
                 rows = con.sql("SELECT * FROM days").filter(f"day = {day}")
                 rows.write_parquet(rolled[day])
 
-        def asked_with(days):
-            return compute(
-                con,
-                files=files,
-                start_ms=START,
-                end_ms=START + HOUR,
-                as_of_ms=START + 3 * DAY,
-                data_end_ms=START + 3 * DAY,
-                names=NAMES,
-                baseline_weeks=weeks,
-                days=days,
-            ).figures.not_returned
-
-        plain = asked_with(None)
-        assert asked_with(Days(rolled, tuple(files))) == plain
+        plain = three_days_later(con, files, weeks).figures.not_returned
+        days = Days(rolled, tuple(files))
+        assert three_days_later(con, files, weeks, days).figures.not_returned == plain
     assert len(rolled) > 8
     assert plain.within_ms == 3 * DAY - HOUR + 1
     assert [one.day for one in plain.curve] == [0, 1, 2]

@@ -46,13 +46,13 @@ def actor_day_sql(events: Fragment) -> str:
                min(addr) AS addr, bit_or((1 << ((ts // $hour) % 24))::INTEGER) AS hours,
                min(ts) AS first_ts, max(ts) AS last_ts
         FROM ($events) WHERE traffic = $customers AND actor IS NOT NULL AND outcome <> 2
-        GROUP BY ALL
+        GROUP BY 1, 2, 3
         """,
         events=events,
         day=DAY_MS,
         hour=HOUR_MS,
         customers=int(Traffic.CUSTOMERS),
-    ).replace("GROUP BY ALL", "GROUP BY 1, 2, 3")
+    )
 
 
 def not_returned(
@@ -97,7 +97,6 @@ def not_returned(
     ]
     if not backs:
         return CannotTell("no earlier week with the seven days before it to compare with")
-    last_day = within_ms // DAY_MS
     ours = _followed(run, frame, back=0, within_ms=within_ms)
     theirs: _Followed = {}
     for back in backs:
@@ -108,10 +107,7 @@ def not_returned(
     if not theirs:
         return CannotTell("nobody was active in the same window of earlier weeks")
     strata = [
-        Stratum(
-            *_counts(found, last_day),
-            *_counts(theirs[_nearest(theirs, stratum)], last_day),
-        )
+        Stratum(*_counts(found), *_counts(theirs[_nearest(theirs, stratum)]))
         for stratum, found in sorted(ours.items())
     ]
     return NotReturned(
@@ -120,7 +116,7 @@ def not_returned(
         interval=excess_gone(strata),
         compared=sum(sum(found.values()) for found in theirs.values()),
         within_ms=within_ms,
-        curve=tuple(_curve(ours, theirs, last_day)),
+        curve=tuple(_curve(ours, theirs, within_ms // DAY_MS)),
     )
 
 
@@ -128,7 +124,7 @@ _Followed = dict[int, dict[int | None, int]]
 """By stratum: people by the day on which they were first seen again (0: the same), None: not at all."""
 
 
-def _counts(found: Mapping[int | None, int], last_day: int) -> tuple[int, int]:
+def _counts(found: Mapping[int | None, int]) -> tuple[int, int]:
     """Return people, and those of them not seen again."""
     return sum(found.values()), found.get(None, 0)
 

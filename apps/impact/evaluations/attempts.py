@@ -90,10 +90,7 @@ def _join(*parts: str) -> str:
 
 def _add(into: dict[str, Score], more: dict[str, Score]) -> None:
     for group, one in more.items():
-        known = into.get(group, Score(0, 0, 0))
-        into[group] = Score(
-            known.right + one.right, known.found + one.found, known.planted + one.planted
-        )
+        into[group] = into.get(group, Score(0, 0, 0)) + one
 
 
 def _score(plan: Plan) -> Scores:
@@ -105,7 +102,6 @@ def _score(plan: Plan) -> Scores:
             end_ms=end,
             as_of_ms=plan.end_ms,
             data_end_ms=plan.end_ms,
-            kinds={one.id: one.kind for one in planted.catalogue.customers.values()},
             latency_tenets_ms=PROMISED_MS,
         )
         run = Runner(con)
