@@ -14,13 +14,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def ada(client):
-    ada = make_user("Ada", role=Role.ADMIN)
-    client.force_login(ada)
-    return ada
-
-
-@pytest.fixture
 def shop():
     shop = make_service("Shop")
     Service.objects.filter(pk=shop.pk).update(proposed=True)

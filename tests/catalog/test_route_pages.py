@@ -15,13 +15,6 @@ PATTERN = {"method": "GET", "pattern": "/products/{id}"}
 
 
 @pytest.fixture
-def ada(client):
-    ada = make_user("Ada", role=Role.ADMIN)
-    client.force_login(ada)
-    return ada
-
-
-@pytest.fixture
 def shop():
     shop = make_service("Shop")
     for name in [*NAMES, "new"]:
