@@ -31,7 +31,10 @@ FOLDED_AT_ONCE = 5_000  # sketches that one run merges
 
 
 def sweep(*, now: datetime) -> None:
-    """Do what is due: the counts each time, the orphans once an hour (the file `.swept` remembers when)."""
+    """Do what is due: the counts each time, orphans and finished days once an hour.
+
+    The file `.swept` remembers when: both look at all files there are.
+    """
     count_segments()
     count_customers()
     fold_counts()
@@ -42,8 +45,8 @@ def sweep(*, now: datetime) -> None:
         mark.touch()
         sweep_orphans(now=now)
         rollups.sweep_files(now=now)
-    if rollups.due(now=now):
-        nudge("telemetry.rollup", queue="impact")
+        if rollups.due(now=now):
+            nudge("telemetry.rollup", queue="impact")
 
 
 def sweep_orphans(*, now: datetime) -> int:
