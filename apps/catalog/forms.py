@@ -131,7 +131,9 @@ class JourneyForm(forms.Form):
 class DependencyForm(forms.Form):
     """What a service stands on."""
 
-    on = _ServiceField(Service.objects.none(), required=False, label="One of our services")
+    on = _ServiceField(
+        Service.objects.none(), required=False, label="One of our services", empty_label="None"
+    )
     supplier = forms.CharField(max_length=200, required=False, label="or a supplier")
 
     def __init__(self, *args: Any, service: Service, **options: Any) -> None:

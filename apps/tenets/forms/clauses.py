@@ -181,6 +181,16 @@ class ClauseForm(forms.Form):
         )
 
     @property
+    def summary(self) -> str:
+        """What the clause says of itself, as it stands in its fields."""
+        return str(self["text"].value() or "")
+
+    @property
+    def settled(self) -> bool:
+        """Whether it came written, with nothing wrong: it may be folded."""
+        return bool(self.initial.get("text") and self.summary) and not self.errors
+
+    @property
     def fine_differs(self) -> bool:
         """Whether the folded fields say something out of the common, or something wrong."""
         said = self.initial.get

@@ -18,7 +18,9 @@ class ChoiceOfGuide(forms.Form):
     """To whom, and about what, the guide asks."""
 
     kind = forms.ChoiceField(choices=Kind.choices, label="Kind of customer")
-    service = forms.ModelChoiceField(queryset=Service.objects.none(), label="Service")
+    service = forms.ModelChoiceField(
+        queryset=Service.objects.none(), label="Service", empty_label="Choose a service"
+    )
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

@@ -20,7 +20,9 @@ class TenetForm(forms.Form):
     name = forms.CharField(
         max_length=100, label="Name", help_text="Such as “Orders of businesses”."
     )
-    service = forms.ModelChoiceField(queryset=Service.objects.none(), label="Service")
+    service = forms.ModelChoiceField(
+        queryset=Service.objects.none(), label="Service", empty_label="Choose a service"
+    )
     kind = forms.ChoiceField(choices=Kind.choices, label="Promised to")
 
     def __init__(self, *args: Any, **options: Any) -> None:
