@@ -1,5 +1,7 @@
 """What every test gets. The suite's PostgreSQL is started by tests/settings.py."""
 
+import signal
+
 import pytest
 from django.db.backends.postgresql.operations import DatabaseOperations
 from hypothesis import HealthCheck, settings
@@ -7,6 +9,11 @@ from hypothesis import HealthCheck, settings
 # How fast a machine is that runs four processes at once says nothing about what is tested.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+
+# A suite begun in the background (`make test &`) ignores Ctrl-C, and so would every process that it starts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)

@@ -26,6 +26,8 @@ GARBAGE: list[object] = [
     "<script>alert(1)</script>\"'",
     ["1", "\0", "x", "9" * 5_000],
 ]
+# What has broken a field on its own; the rest is typed into all fields of a form at once.
+ALONE = [value for value in GARBAGE if value == "\0" or isinstance(value, list) or len(value) > 4_000]
 
 
 @pytest.fixture
@@ -54,15 +56,22 @@ def test_garbage_in_any_field_is_refused_or_taken_but_breaks_nothing(world, who)
     found = forms(client, world)
     assert found
     for (address, names), fields in found.items():
+        if not names or "/leave/" in address:
+            continue
         # of a field in many lines of a form, one is enough
-        for name in {re.sub(r"\d+", "0", name): name for name in names}.values():
-            for value in GARBAGE:
-                with transaction.atomic():
-                    answer = client.post(
-                        address, {**fields, name: value}, headers={"Sec-Fetch-Site": "same-origin"}
-                    )
-                    transaction.set_rollback(True)
-                assert answer.status_code < 500, (address, name, str(value)[:60])
+        single = {re.sub(r"\d+", "0", name): name for name in names}.values()
+        tries = [{name: value} for name in single for value in ALONE]
+        tries += [dict.fromkeys(names, value) for value in GARBAGE]
+        for typed in tries:
+            client.force_login(world.people[who])
+            with transaction.atomic():
+                answer = client.post(
+                    address, {**fields, **typed}, headers={"Sec-Fetch-Site": "same-origin"}
+                )
+                transaction.set_rollback(True)
+            assert answer.status_code < 500, (address, str(typed)[:200])
+            if "/console/" in address:
+                assert "/sign-in/" not in answer.get("Location", ""), address
 
 
 @pytest.mark.parametrize("value", GARBAGE, ids=range(len(GARBAGE)))
