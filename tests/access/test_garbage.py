@@ -27,7 +27,9 @@ GARBAGE: list[object] = [
     ["1", "\0", "x", "9" * 5_000],
 ]
 # What has broken a field on its own; the rest is typed into all fields of a form at once.
-ALONE = [value for value in GARBAGE if value == "\0" or isinstance(value, list) or len(value) > 4_000]
+ALONE = [
+    value for value in GARBAGE if value == "\0" or isinstance(value, list) or len(value) > 4_000
+]
 
 
 @pytest.fixture
