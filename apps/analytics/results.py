@@ -289,6 +289,51 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that a story can tell: data, not words, so that it can be told to anybody.
+
+    `kind` says which sentence tells it, `basis` which figure of the JSON it rests on, `who` of whom
+    it is (a journey, a customer; empty: everybody). `value` lies between `low` and `high`, which are
+    the same for what was counted; `usual` is what an ordinary window has, where that is known.
+    `score` is harm times certainty: the lower bound of the excess over the usual counts. `public`
+    says that everybody may read it: nobody, and no customer, can be made out in it or by taking
+    their own numbers from it. `detail` holds what else its words need; times are RFC 3339 UTC.
+    """
+
+    kind: str
+    basis: str
+    who: str = ""
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    usual: float | None = None
+    score: float = 0.0
+    public: bool = False
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, numbers rounded as elsewhere in the JSON."""
+        return {
+            "kind": self.kind,
+            "basis": self.basis,
+            "who": self.who,
+            "value": _rounded(self.value),
+            "low": _rounded(self.low),
+            "high": _rounded(self.high),
+            "usual": _rounded(self.usual),
+            "score": round(self.score, 3),
+            "public": self.public,
+            "detail": dict(self.detail),
+        }
+
+    @classmethod
+    def from_json(cls, one: Mapping[str, Any]) -> "Fact":
+        """Read a kept fact; keys that a later version adds are left alone."""
+        names = cls.__dataclass_fields__
+        return cls(**{name: value for name, value in one.items() if name in names})
+
+
+@dataclass(frozen=True, slots=True)
 class ImpactResult:
     """Everything one impact computation can say, and what it cannot."""
 
@@ -306,7 +351,10 @@ class ImpactResult:
     tenets: tuple[Mapping[str, Any], ...] = ()
     windows: Mapping[str, Any] = field(default_factory=dict)
     basis: Mapping[str, Any] = field(default_factory=dict)
+    facts: tuple[Fact, ...] = ()
+    """Everything that its story may tell: what it opens with first, what is not known last."""
     story: tuple[Sentence, ...] = ()
+    """The same told to staff in English."""
 
     def customer(self, customer_id: int) -> CustomerImpact | None:
         """The row of one customer, or None when they made no request in the window."""
@@ -327,6 +375,7 @@ class ImpactResult:
             "gaps": [gap.as_json() for gap in self.gaps],
             "story": [sentence.text for sentence in self.story],
             "story_basis": [sentence.basis for sentence in self.story],
+            "facts": [fact.as_json() for fact in self.facts],
             "method": METHOD,
             "windows": dict(self.windows),
             "basis": dict(self.basis),

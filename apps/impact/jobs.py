@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from apps.analytics import story
 from apps.analytics.impact import ImpactResult, compute, reads
+from apps.analytics.results import CustomerImpact as Theirs
 from apps.analytics.sql import Cancelled
 from apps.catalog.models import Service
 from apps.core.claims import claim, holds, kept_alive, put_back
@@ -68,7 +69,8 @@ def compute_window(
             progress=progress,
             cancelled=cancelled,
         )
-    return replace(result, tenets=tuple(inputs.judged(result)))
+    # Told once more: whether a promise was broken is part of the story.
+    return story.told(replace(result, tenets=tuple(inputs.judged(result))))
 
 
 def run_next(*, clock: Callable[[], datetime]) -> bool:
@@ -124,23 +126,25 @@ def keep(*, run: ImpactRun, result: ImpactResult, now: datetime) -> ImpactSnapsh
         )
         known = set(Customer.objects.values_list("pk", flat=True))
         CustomerImpact.objects.bulk_create(
-            [
-                CustomerImpact(
-                    snapshot=snapshot,
-                    customer_id=customer.id,
-                    kind=customer.kind,
-                    grade=customer.grade,
-                    result=customer.as_json(),
-                    story=[one.text for one in story.story_for(result, customer.id)],
-                )
-                for customer in result.customers
-                if customer.id in known
-            ],
+            [_theirs(one, result, snapshot) for one in result.customers if one.id in known],
             batch_size=500,
         )
         _note_gaps(snapshot, result, run.service, now)
         nudge("incidents.sweep")
     return snapshot
+
+
+def _theirs(customer: Theirs, result: ImpactResult, snapshot: ImpactSnapshot) -> CustomerImpact:
+    facts = story.facts_of(customer, result)
+    return CustomerImpact(
+        snapshot=snapshot,
+        customer_id=customer.id,
+        kind=customer.kind,
+        grade=customer.grade,
+        # The facts are data, so that whoever reads them later reads them in their own language.
+        result={**customer.as_json(), "facts": [fact.as_json() for fact in facts]},
+        story=[one.text for one in story.sentences(facts)],
+    )
 
 
 def sweep(*, now: datetime) -> None:

@@ -31,7 +31,7 @@ SORTS: dict[str, Any] = {
     "gave_up": Cast(KT("result__attempts__gave_up"), IntegerField()),
 }
 #: Bases of sentences that name a customer: not for people who may see only some of them.
-NAMING = ("customers.outage",)
+NAMING = ("customers.outage", "customers.attempts")
 
 _PARTS = (
     "story", "story_basis", "window", "coverage", "requests", "actors", "attempts", "people", "journeys",

@@ -110,4 +110,4 @@ def compute(
     result = assemble(facts, frame, names, as_of_ms=as_of_ms, data_end_ms=data_end_ms)
     result = replace(result, tenets=tuple(tenets))
     result = replace(result, gaps=find_gaps(result, proxies=len(facts.cleaned.proxies)))
-    return replace(result, story=story.tell(result))
+    return story.told(result)

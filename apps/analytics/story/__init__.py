@@ -1,37 +1,87 @@
-"""The story: sentences instead of a count of errors. Each rests on a figure of the result, named with it.
+"""The story: sentences instead of a count of errors, for who reads them and in their language.
 
-First who tried what and the outcome that hurts most; then at most seven facts, ranked by harm times
-certainty; then what is not known. Counts are rounded to what their interval supports; a fact whose
-interval includes "as usual" is not told as harm. Customer-facing text never breaks down fewer than
-five people (`story_for`).
+A computation yields facts (`results.Fact`): data with the figure they rest on, kept in the snapshot.
+Their words are made when they are read, so the same facts feed the incident room, a customer's page,
+a draft and the review. First who tried what and the outcome that hurts most; then at most seven facts,
+ranked by harm times certainty times relevance; then what is not known. Counts are rounded to what their
+interval supports; a fact whose interval includes "as usual" is not told as harm, and where nothing
+happened and we would have seen it, that is told. What a customer reads never breaks down fewer than five
+people (`disclosure`).
+
+    told(result).facts, .story           # what compute() ends with
+    tell(facts, reader="executive")      # sentences for somebody of ours
+    sentences(facts_for(result, 17), Voice.of("de", "Europe/Berlin"))    # for a customer
 """
 
-from apps.analytics.results import (
-    ImpactResult,
-    Sentence,
-)
-from apps.analytics.story.customers import K_ANONYMOUS, story_for
-from apps.analytics.story.facts import every_fact, gap_sentence, gaps_told
-from apps.analytics.story.opening import first_sentence, worst_journey
-from apps.analytics.story.words import about, between, duration
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from apps.analytics.results import Fact, ImpactResult, Sentence
+from apps.analytics.stats import Interval
+from apps.analytics.story.customers import facts_for, facts_of
+from apps.analytics.story.disclosure import K_ANONYMOUS
+from apps.analytics.story.facts import every_fact, gap_fact, gaps_told
+from apps.analytics.story.opening import opening, worst_journey
+from apps.analytics.story.ranking import EXECUTIVE, RELEVANCE, STAFF, ranked
+from apps.analytics.story.voice import LANGUAGES, Voice
+from apps.analytics.story.words import words
 
 __all__ = [
+    "EXECUTIVE",
     "K_ANONYMOUS",
+    "LANGUAGES",
+    "READERS",
+    "STAFF",
+    "Fact",
+    "Voice",
     "about",
-    "between",
     "duration",
+    "facts_for",
+    "facts_of",
+    "ranked",
+    "sentences",
     "story_for",
     "tell",
+    "told",
+    "words",
     "worst_journey",
 ]
 
-MAX_FACTS = 7
+READERS = tuple(RELEVANCE)
+ENGLISH = Voice()
 
 
-def tell(result: ImpactResult) -> tuple[Sentence, ...]:
-    """The story for staff: opening, facts by rank, what cannot be told."""
-    opening = first_sentence(result)
-    used = {opening.basis}
-    facts = sorted(every_fact(result), key=lambda fact: -fact.score)
-    chosen = [fact for fact in facts if fact.basis not in used][:MAX_FACTS]
-    return (opening, *chosen, *(gap_sentence(gap) for gap in gaps_told(result)))
+def told(result: ImpactResult) -> ImpactResult:
+    """The result with everything that can be told of it, and the story for staff."""
+    gaps = (gap_fact(gap, result) for gap in gaps_told(result))
+    facts = (opening(result), *every_fact(result), *gaps)
+    return replace(result, facts=facts, story=tell(facts))
+
+
+def tell(
+    facts: Sequence[Fact], *, reader: str = STAFF, voice: Voice = ENGLISH
+) -> tuple[Sentence, ...]:
+    """The story for somebody of ours: opening, facts by rank, what cannot be told."""
+    return sentences(ranked(facts, reader), voice)
+
+
+def sentences(facts: Iterable[Fact], voice: Voice = ENGLISH) -> tuple[Sentence, ...]:
+    """These facts in words, in their order."""
+    return tuple(Sentence(words(fact, voice), fact.basis, fact.score) for fact in facts)
+
+
+def story_for(
+    result: ImpactResult, customer_id: int, voice: Voice = ENGLISH
+) -> tuple[Sentence, ...]:
+    """What happened to one customer, in words addressed to them."""
+    return sentences(facts_for(result, customer_id), voice)
+
+
+def about(interval: Interval) -> str:
+    """ "about 240, between 180 and 310", in English."""
+    return ENGLISH.about(interval)
+
+
+def duration(seconds: float) -> str:
+    """ "48 seconds", "22 minutes", in English."""
+    return ENGLISH.duration(seconds)

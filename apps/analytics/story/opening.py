@@ -1,114 +1,125 @@
-"""The first sentence: who tried what, and the outcome that hurts most."""
+"""What the story opens with: who tried what, and the outcome that hurts most."""
+
+from dataclasses import replace
+from typing import Any
 
 from apps.analytics.names import PEOPLE_KINDS
 from apps.analytics.results import (
     Attempts,
+    Fact,
     ImpactResult,
     JourneyImpact,
-    Sentence,
+    rfc3339,
 )
-from apps.analytics.stats import Lost
-from apps.analytics.story.words import about, between, capital, many, was
+from apps.analytics.stats import Interval, Lost
+from apps.analytics.story.disclosure import enough, public_journey, public_part
 
 
-def first_sentence(result: ImpactResult) -> Sentence:
+def opening(result: ImpactResult) -> Fact:
+    """The fact that the story begins with; its words begin with the window."""
+    fact = _opening(result)
+    return replace(fact, detail={**window(result), "whom": whom(result), **fact.detail})
+
+
+def _opening(result: ImpactResult) -> Fact:
     requests, attempts = result.figures.requests, result.figures.attempts
-    span = between(result)
     if requests.total == 0:
-        return _opening_empty(result, span)
+        return _nothing(result)
     silent = _silent(result)
     if silent is not None and not attempts.failed:
         return silent
     if requests.failed == 0:
-        return Sentence(
-            f"{capital(span)}, {everybody(result)} made {many(requests.total, 'request')}"
-            " and none failed.",
+        actors = result.figures.actors
+        return Fact(
+            "all_fine",
             "requests.failed",
+            value=0,
+            detail={
+                "total": requests.total,
+                "actors": actors.total,
+                "at_least": actors.at_least_total,
+            },
         )
     worst = worst_journey(result)
     if worst is None or not harm(worst):
-        return _opening_harmless(result, span)
-    return Sentence(f"{capital(span)}, {journey_sentence(worst, result)}", f"journeys.{worst.name}")
+        return _harmless(result)
+    return journey_fact(worst, result)
 
 
-def _opening_empty(result: ImpactResult, span: str) -> Sentence:
+def window(result: ImpactResult) -> dict[str, Any]:
+    """The window of a fact's figures, for its words."""
+    return {"from": rfc3339(result.start_ms), "to": rfc3339(result.end_ms)}
+
+
+def of_interval(interval: Interval) -> dict[str, Any]:
+    """An interval as a fact keeps it."""
+    return {"value": interval.estimate, "low": interval.low, "high": interval.high}
+
+
+def _nothing(result: ImpactResult) -> Fact:
+    """No request at all: missing, usual at this hour, or not known."""
     lost = result.figures.lost
-    if isinstance(lost, Lost) and lost.interval.low > 0:
-        return Sentence(
-            f"{capital(span)}, no customer request reached us at all:"
-            f" {about(lost.interval)} attempts that usually come at this hour never came.",
-            "lost_attempts",
-        )
-    if isinstance(lost, Lost):
-        return Sentence(
-            f"{capital(span)}, no customer request reached us, which is not unusual at this hour.",
-            "lost_attempts",
-        )
-    return Sentence(
-        f"No customer request was recorded {span}: we cannot tell whether nobody came or whether we"
-        " did not see them.",
-        "requests.total",
-    )
+    if not isinstance(lost, Lost):
+        return Fact("nothing_seen", "requests.total", value=0)
+    kind = "nothing_came" if lost.interval.low > 0 else "nothing_usual"
+    return Fact(kind, "lost_attempts", usual=0, **of_interval(lost.interval))
 
 
-def _silent(result: ImpactResult) -> Sentence | None:
+def _silent(result: ImpactResult) -> Fact | None:
     """Traffic fell away without an error: at least a fifth of what usually comes is missing."""
-    lost = result.figures.lost
+    lost, requests = result.figures.lost, result.figures.requests
     if not isinstance(lost, Lost) or lost.interval.low < 0.2 * lost.expected:
         return None
-    if result.figures.requests.failed > 0.05 * max(1, result.figures.requests.total):
+    if requests.failed > 0.05 * max(1, requests.total):
         return None
-    failed = result.figures.requests.failed
-    errors = "no request failed" if failed == 0 else f"only {many(failed, 'request')} failed"
-    return Sentence(
-        f"{capital(between(result))}, {errors}, yet many never came: {about(lost.interval)} attempts"
-        f" that usually come at this hour were not made; {lost.observed:,} were.",
+    return Fact(
+        "silent",
         "lost_attempts",
+        usual=0,
+        **of_interval(lost.interval),
+        detail={"failed": requests.failed, "observed": lost.observed},
     )
 
 
-def _opening_harmless(result: ImpactResult, span: str) -> Sentence:
+def _harmless(result: ImpactResult) -> Fact:
     """Requests failed, yet no attempt is known to have been lost by it."""
-    attempts, failed = result.figures.attempts, result.figures.requests.failed
-    start = (
-        f"{capital(span)}, {many(failed, 'request')} of {result.figures.requests.total:,} failed"
-    )
+    attempts, requests = result.figures.attempts, result.figures.requests
+    detail: dict[str, Any] = {"failed": requests.failed, "total": requests.total}
     if attempts.failed:
-        return Sentence(
-            f"{start}; {many(attempts.failed, 'attempt')} did not get through.", "attempts"
-        )
+        detail["attempts"] = attempts.failed
+        return Fact("some_lost", "attempts", value=attempts.failed, detail=detail)
     if attempts.cannot_tell:
-        return Sentence(
-            f"{start}. Whether anybody gave up because of it cannot be told: see below.",
-            "attempts.cannot_tell",
+        return Fact(
+            "lost_unclear", "attempts.cannot_tell", value=attempts.cannot_tell, detail=detail
         )
     if attempts.retried:
-        return Sentence(
-            f"{start}, and nobody gave up: all who met a failure got through on another try"
-            f" ({many(attempts.retried, 'attempt')}).",
+        detail["attempts"] = attempts.retried
+        return Fact(
+            "none_lost",
             "attempts.retried",
+            value=attempts.retried,
+            public=public_part("retried", result),
+            detail=detail,
         )
-    return Sentence(f"{start}, in attempts that had begun before.", "requests.failed")
+    return Fact(
+        "begun_before",
+        "requests.failed",
+        value=requests.failed,
+        public=enough(requests.failed),
+        detail=detail,
+    )
 
 
-def everybody(result: ImpactResult) -> str:
-    total = result.figures.actors.total
-    if total is None:
-        return f"at least {many(result.figures.actors.at_least_total, 'known caller')} and others"
-    return people_of(total, result)
-
-
-def people_of(n: int, result: ImpactResult) -> str:
-    """People, or callers where they may be programs."""
+def whom(result: ImpactResult) -> str:
+    """What actors are called: "people", "callers" (of businesses), or "either"."""
     kinds = {customer.kind for customer in result.customers}
-    if (kinds and kinds <= PEOPLE_KINDS) or not kinds:
-        return many(n, "person", "people")
-    if kinds == {"business"}:
-        return many(n, "caller")
-    return many(n, "person or program", "people and programs")
+    if kinds <= PEOPLE_KINDS:
+        return "people"
+    return "callers" if kinds == {"business"} else "either"
 
 
 def harm(journey: JourneyImpact) -> int:
+    """How many attempts at it failed, and how many people never got there."""
     return journey.figures.attempts.failed + sum(b.actors for b in journey.blocked_at)
 
 
@@ -122,58 +133,40 @@ def worst_journey(result: ImpactResult) -> JourneyImpact | None:
     )
 
 
-def tried(journey: JourneyImpact) -> str:
-    """ "tried to place an order", or the journey's name where nobody said what people do there."""
-    return f"tried to {journey.verb}" if journey.verb else f"tried “{journey.name}”"
-
-
-def journey_sentence(journey: JourneyImpact, result: ImpactResult) -> str:
-    attempts, actors = journey.figures.attempts, journey.figures.actors
-    if attempts.total == 0:
-        return f"nobody got as far as “{journey.name}”{blocked_words(journey)}."
-    if actors.total is None:
-        start = f"“{journey.name}” was tried {many(attempts.total, 'time')}"
-        return f"{start}. {capital(outcomes(attempts))}{blocked_words(journey)}."
-    who = people_of(actors.total, result)
-    if actors.total == attempts.total:
-        return f"{who} {tried(journey)}. {capital(outcomes(attempts))}{blocked_words(journey)}."
-    times = many(attempts.total, "time")
-    return f"{who} {tried(journey)} {times}. {capital(outcomes(attempts))}{blocked_words(journey)}."
-
-
-def outcomes(attempts: Attempts) -> str:
-    """How attempts ended, in words; the parts sum to the attempts."""
-    through = attempts.through
-    first = attempts.first_try + attempts.slow
-    parts = []
-    if through:
-        how = "got through"
-        if attempts.retried and first:
-            how += f", {attempts.retried:,} of them only on another try"
-        elif attempts.retried:
-            how += " only on another try"
-        parts.append(f"{through:,} {how}")
-    parts += [
-        f"{n:,} {words}"
-        for n, words in (
-            (attempts.gave_up, "gave up"),
-            (attempts.came_back, "gave up and came back later"),
-            (attempts.open, was(attempts.open) + " still trying"),
-            (attempts.cannot_tell, "cannot be told"),
-        )
-        if n
-    ]
-    return "; ".join(parts)
-
-
-def blocked_words(journey: JourneyImpact) -> str:
-    blocked = sum(b.actors for b in journey.blocked_at)
-    if not blocked:
-        return ""
-    worst = max(journey.blocked_at, key=lambda b: b.actors)
-    where = (
-        f" at “{worst.step}”" if len(journey.blocked_at) == 1 else ", most at “" + worst.step + "”"
+def journey_fact(journey: JourneyImpact, result: ImpactResult, score: float = 0.0) -> Fact:
+    """How attempts at a journey ended, and where people were stopped before its last step."""
+    attempts = journey.figures.attempts
+    worst = max(journey.blocked_at, key=lambda b: b.actors, default=None)
+    lost = harm(journey)
+    return Fact(
+        "journey",
+        f"journeys.{journey.name}",
+        who=journey.name,
+        value=lost,
+        low=lost,
+        high=lost,
+        score=score,
+        public=public_journey(journey, result),
+        detail={
+            "whom": whom(result),
+            "verb": journey.verb,
+            "actors": journey.figures.actors.total,
+            **ended(attempts),
+            "blocked": sum(b.actors for b in journey.blocked_at),
+            "step": worst.step if worst else "",
+            "steps": len(journey.blocked_at),
+        },
     )
-    more = "more " if journey.figures.attempts.total else ""
-    people = "person" if blocked == 1 else "people"
-    return f"; {blocked:,} {more}{people} failed before that{where} and got no further"
+
+
+def ended(attempts: Attempts) -> dict[str, int]:
+    """How attempts ended, for the words: those that got through together, and each other class."""
+    return {
+        "attempts": attempts.total,
+        "through": attempts.through,
+        "retried": attempts.retried,
+        "gave_up": attempts.gave_up,
+        "came_back": attempts.came_back,
+        "open": attempts.open,
+        "cannot_tell": attempts.cannot_tell,
+    }
