@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import secrets
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -68,6 +69,19 @@ def level(name: str, default: str) -> str:
 def words(name: str, default: str = "") -> list[str]:
     """Return a comma-separated list without blanks."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def names(name: str, default: str, *, most: int) -> list[str]:
+    """Return a comma-separated list of names: lower-case letters, digits and underscores, at most so many."""
+    found = list(dict.fromkeys(words(name, default)))
+    bad = [word for word in found if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", word)]
+    if bad:
+        PROBLEMS.append(
+            (name, f"{bad[0]!r} is no name: lower-case letters, digits and underscores")
+        )
+    if len(found) > most:
+        PROBLEMS.append((name, f"{len(found)} names are too many: {most} are the most"))
+    return [word for word in found if word not in bad][:most]
 
 
 def kept_secret(name: str, path: Path) -> str:

@@ -38,6 +38,9 @@ CSRF_TRUSTED_ORIGINS = [PORTAL_URL] if PORTAL_URL.startswith("https://") else []
 # How many proxies of ours stand in front: the client's address is what the outermost of them wrote.
 PORTAL_TRUSTED_PROXIES = env.integer("PORTAL_TRUSTED_PROXIES", 0)
 
+# What attempts are broken down by, where requests carry it.
+PORTAL_TRAITS = env.names("PORTAL_TRAITS", "region,country,app_version,platform", most=8)
+
 # Limits and intervals
 PORTAL_LEASE_SECONDS = env.integer("PORTAL_LEASE_SECONDS", 120, least=1)
 PORTAL_SWEEP_SECONDS = env.integer("PORTAL_SWEEP_SECONDS", 15, least=1)

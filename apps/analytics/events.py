@@ -58,6 +58,8 @@ EVENT_SCHEMA: pa.Schema = pa.schema(
         pa.field("traffic", pa.int8(), nullable=False),
         # epoch milliseconds when the sender or collector received it, only when the input says so
         pa.field("arrived", pa.int64()),
+        # which traits it carries together (region, app version, ...): telemetry.TraitSet
+        pa.field("traits", pa.int32()),
     ]
 )
 """Columns, types and order of an event. Segments are zstd Parquet, sorted by `ts`, 64k row groups."""

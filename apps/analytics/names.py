@@ -63,6 +63,8 @@ class Catalogue:
     journeys: Sequence[JourneyName] = ()
     merged: Mapping[int, int] = field(default_factory=dict)
     """Operations that are another one by now: events that carry the first count as the second's."""
+    traits: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    """What each set of traits holds: 7 -> {"region": "eu-west", "app_version": "3.1"}."""
 
     def customer(self, customer_id: int) -> CustomerName:
         """The customer of an event; 0 belongs to nobody we can name."""

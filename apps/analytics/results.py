@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from apps.analytics.measures import CannotTell, NotReturned, Outage, UserUptime
+from apps.analytics.measures import CannotTell, NotReturned, Outage, TraitImpact, UserUptime
 from apps.analytics.stats import Lost
 
 METHOD = "attempt chains 1"
@@ -355,6 +355,7 @@ class ImpactResult:
     """Everything that its story may tell: what it opens with first, what is not known last."""
     story: tuple[Sentence, ...] = ()
     """The same told to staff in English."""
+    traits: tuple[TraitImpact, ...] = ()
 
     def customer(self, customer_id: int) -> CustomerImpact | None:
         """The row of one customer, or None when they made no request in the window."""
@@ -371,6 +372,8 @@ class ImpactResult:
             "journeys": [journey.as_json() for journey in self.journeys],
             "operations": [operation.as_json() for operation in self.operations],
             "customers": [customer.as_json() for customer in self.customers],
+            "kinds": kinds_json(self.customers),
+            "traits": [trait_json(one) for one in self.traits],
             "tenets": [dict(tenet) for tenet in self.tenets],
             "gaps": [gap.as_json() for gap in self.gaps],
             "story": [sentence.text for sentence in self.story],
@@ -416,6 +419,60 @@ def not_returned_json(gone: NotReturned | CannotTell) -> dict[str, Any]:
             {"day": one.day, "exposed": round(one.exposed, 4), "usual": round(one.usual, 4)}
             for one in gone.curve
         ],
+    }
+
+
+def kinds_json(customers: Sequence[CustomerImpact]) -> list[dict[str, Any]]:
+    """What happened to each kind of customer: the sums of its customers' figures.
+
+    Actors are told apart within a customer, so their sums count nobody twice.
+    """
+    by_kind: dict[str, list[CustomerImpact]] = {}
+    for customer in customers:
+        by_kind.setdefault(customer.kind, []).append(customer)
+    return [
+        {
+            "kind": kind,
+            "customers": {
+                "total": len(found),
+                "hit": sum(one.grade in {"hit", "partly_hit", "slowed"} for one in found),
+            },
+            "requests": {
+                "total": sum(one.figures.requests.total for one in found),
+                "failed": sum(one.figures.requests.failed for one in found),
+            },
+            "attempts": _summed([one.figures.attempts for one in found]).as_json(),
+            "actors": {
+                "at_least": {
+                    "total": sum(one.figures.actors.at_least_total for one in found),
+                    "hit": sum(one.figures.actors.at_least_hit for one in found),
+                }
+            },
+        }
+        for kind, found in sorted(by_kind.items())
+    ]
+
+
+def _summed(each: Sequence[Attempts]) -> Attempts:
+    return Attempts(**{name: sum(getattr(one, name) for one in each) for name in CLASSES})
+
+
+def trait_json(one: TraitImpact) -> dict[str, Any]:
+    """One value of a trait, and how much worse it was than the others; null where too few are there."""
+    return {
+        "name": one.name,
+        "value": one.value,
+        "attempts": {"total": one.attempts, "failed": one.failed},
+        "actors": {"total": one.actors, "failed": one.actors_failed},
+        "times": None
+        if one.times is None
+        else {
+            "estimate": round(one.times.estimate, 2),
+            "low": round(one.times.low, 2),
+            "high": round(one.times.high, 2),
+            "level": 0.95,
+        },
+        "stands_out": one.stands_out,
     }
 
 

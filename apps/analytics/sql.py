@@ -12,7 +12,8 @@ from apps.analytics.events import EVENT_SCHEMA
 Row = tuple[Any, ...]
 Connection = duckdb.DuckDBPyConnection
 
-COLUMNS = ", ".join(EVENT_SCHEMA.names)
+COLUMNS = ", ".join(name for name in EVENT_SCHEMA.names if name != "traits")
+"""What every pass reads. Traits are read for a breakdown alone, and segments from before them have none."""
 
 
 class Fragment(str):
@@ -84,7 +85,9 @@ def events_from(
     as long as the same files are listed in the same order.
     """
     if not files:
-        empty = ", ".join(f"NULL::{_DUCK[str(f.type)]} AS {f.name}" for f in EVENT_SCHEMA)
+        empty = ", ".join(
+            f"NULL::{_DUCK[str(f.type)]} AS {f.name}" for f in EVENT_SCHEMA if f.name in COLUMNS
+        )
         return Fragment(f"SELECT {empty}{', NULL::BIGINT AS loc' if located else ''} WHERE false")
     listed = ", ".join(literal(name) for name in dict.fromkeys(files))
     loc = ", file_index::BIGINT * 1099511627776 + file_row_number AS loc" if located else ""
@@ -98,6 +101,27 @@ def events_from(
         " CASE WHEN once IS NULL THEN target"
         f" ELSE xor(coalesce(target, 0), once::BIGINT * {_SPREAD}) END AS target)"
         f" FROM ({read}) LEFT JOIN (SELECT * FROM {table}) ON operation = once"
+    )
+
+
+def traits_from(con: Connection, files: Sequence[str]) -> Fragment | None:
+    """A SELECT of `loc` and `traits` of the events that carry any; None when no file has the column.
+
+    `loc` is that of `events_from(files, located=True)` for the same files in the same order.
+    """
+    names = list(dict.fromkeys(files))
+    if not names:
+        return None
+    listed = ", ".join(map(literal, names))
+    found = con.execute(
+        f"SELECT count(*) FROM parquet_schema([{listed}]) WHERE name = 'traits'"  # noqa: S608
+    ).fetchone()
+    if not found or not found[0]:
+        return None
+    return Fragment(
+        "SELECT file_index::BIGINT * 1099511627776 + file_row_number AS loc, ts, traits"  # noqa: S608
+        f" FROM read_parquet([{listed}], hive_partitioning = false, union_by_name = true)"
+        " WHERE traits IS NOT NULL"
     )
 
 

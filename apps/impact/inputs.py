@@ -50,6 +50,7 @@ def catalogue(service: Service | None = None) -> Catalogue:
             if (steps := list(journey.steps.all()))
         ],
         merged=catalog.merged(),
+        traits=telemetry.traits(),
     )
 
 

@@ -10,7 +10,8 @@ from django.utils.text import slugify
 from apps.catalog.models import Operation, Service
 from apps.catalog.patterns import Routes
 from apps.customers.models import Customer, IdentificationRule
-from apps.telemetry.resolve import Identities, IdentityRule, Wanted
+from apps.telemetry.models import TraitSet
+from apps.telemetry.resolve import Identities, IdentityRule, Traits, Wanted
 
 MOST_FROM_PATHS = 300
 """Operations of a service that paths alone may propose; the rest is `GET (other)`."""
@@ -20,6 +21,9 @@ MOST_NAMED = 1000
 
 MOST_SERVICES = 200
 """Services that events may propose; the rest is `other`."""
+
+MOST_TRAIT_SETS = 2_000
+"""Sets of traits that are told apart; requests with any other carry none."""
 
 DEFAULT_SERVICE = "web"
 _PARAMETER = re.compile(r"\{[^{}/]*\}")
@@ -78,6 +82,7 @@ class Catalogue:
     def __init__(self) -> None:
         self._services: dict[str, int] = {}
         self._known: dict[int, _Known] = {}
+        self._traits: dict[Traits, int] = {}
 
     def service(self, slug: str) -> int:
         """Return the service of this name, proposed if it is new."""
@@ -120,6 +125,25 @@ class Catalogue:
             and ("", wanted.pattern) not in known.by_pattern
             and known.find(wanted) is not None
         )
+
+    def traits(self, wanted: Sequence[Traits]) -> list[int]:
+        """Return the numbers of sets of traits; 0 for those over the limit, which nobody breaks down by."""
+        if any(one not in self._traits for one in wanted):
+            self._load_traits()
+            room = MOST_TRAIT_SETS - len(self._traits)
+            new = [one for one in dict.fromkeys(wanted) if one not in self._traits][: max(0, room)]
+            if new:
+                TraitSet.objects.bulk_create(
+                    [TraitSet(traits=dict(one)) for one in new], ignore_conflicts=True
+                )
+                self._load_traits()
+        return [self._traits.get(one, 0) for one in wanted]
+
+    def _load_traits(self) -> None:
+        self._traits = {
+            tuple(sorted(traits.items())): pk
+            for pk, traits in TraitSet.objects.values_list("pk", "traits")
+        }
 
     def _number(self, known: _Known, wanted: Wanted) -> int:
         number = known.find(wanted)

@@ -48,6 +48,18 @@ class Batch(models.Model):
         return f"{self.source} ({self.rows} events)"
 
 
+class TraitSet(models.Model):
+    """Traits that requests carry together, such as a region and an app version; events name it by number."""
+
+    traits = models.JSONField()  # name -> value
+
+    class Meta:
+        constraints = [models.UniqueConstraint("traits", name="trait_set_once")]
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value}" for name, value in sorted(self.traits.items()))
+
+
 class SegmentQuerySet(models.QuerySet["Segment"]):
     """The reads of segments."""
 

@@ -14,7 +14,7 @@ from apps.core.kept import Kept
 from apps.customers.models import IdentificationRule
 from apps.telemetry.catalogue import RULE_ORDER
 from apps.telemetry.counts import sketch_of
-from apps.telemetry.models import Batch, HourCount, OperationCount, Segment, UnnamedGroups
+from apps.telemetry.models import Batch, HourCount, OperationCount, Segment, TraitSet, UnnamedGroups
 from apps.telemetry.resolve.checks import Ranked, covering, shadows
 from apps.telemetry.resolve.sketch import Sketch
 from apps.telemetry.resolve.unnamed import AGENT, Group
@@ -29,6 +29,11 @@ class Coverage:
     bytes: int
     first_ms: int | None
     last_ms: int | None
+
+
+def traits() -> dict[int, dict[str, str]]:
+    """Return what each set of traits holds, by the number that events carry."""
+    return dict(TraitSet.objects.values_list("pk", "traits"))
 
 
 def segments(start_ms: int, end_ms: int) -> list[Path]:

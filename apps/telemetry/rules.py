@@ -9,6 +9,7 @@
     [fields]                       # what the log calls things, before our own names for them
     session = "visitor"            # also: user, customer, key, api_key, service, operation, time,
     user = ["uid", "login"]        # status, latency_ms, request_id, host, ... (formats/fields.py)
+    region = "x_region"            # and what attempts are broken down by (PORTAL_TRAITS)
 
     [[operations]]                 # the first that matches a request names it
     name = "Place order"
@@ -26,6 +27,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from django.conf import settings
 
 from apps.telemetry.formats.fields import FIELDS
 from apps.telemetry.meaning.paths import METHODS
@@ -116,7 +119,7 @@ class _Reader:
         )
 
     def _fields(self, table: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-        self._known(table, set(FIELDS), "[fields]")
+        self._known(table, {*FIELDS, *settings.PORTAL_TRAITS}, "[fields]")
         found: dict[str, tuple[str, ...]] = {}
         for name, value in table.items():
             names = [value] if isinstance(value, str) else value

@@ -18,7 +18,7 @@ from apps.telemetry.catalogue import DEFAULT_SERVICE, RULE_ORDER, identities
 from apps.telemetry.formats import detect
 from apps.telemetry.formats.columns import Block, Rejects
 from apps.telemetry.formats.fields import FieldNames
-from apps.telemetry.resolve import NOBODY, Resolver, Wanted
+from apps.telemetry.resolve import NOBODY, Resolver, Traits, Wanted
 from apps.telemetry.resolve.rows import Rows
 from apps.telemetry.rules import Rules
 from apps.telemetry.sources import GZIP
@@ -97,6 +97,9 @@ class _Counting:
 
     def routed(self, service: int, wanted: Wanted) -> bool:  # noqa: ARG002  (a Registry's)
         return False
+
+    def traits(self, wanted: Sequence[Traits]) -> list[int]:
+        return [0] * len(wanted)
 
 
 def attempt(data: bytes, *, now: datetime) -> Trial:

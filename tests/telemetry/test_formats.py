@@ -45,6 +45,9 @@ class Numbers:
     def routed(self, service, wanted):
         return False
 
+    def traits(self, wanted):
+        return [self.seen.setdefault(one, len(self.seen) + 1) for one in wanted]
+
 
 def events(parser, pieces, registry=None):
     """Return the events of pieces of an input as a sorted list, and what was rejected."""

@@ -153,6 +153,7 @@ def assemble(
             _customer(facts, names, scope[1]) for scope in _ranked(facts, "customer") if scope[1]
         ),
         gaps=(),
+        traits=facts.traits,
         windows=_windows(frame),
         basis={
             "files": len(frame.files),

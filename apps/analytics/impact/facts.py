@@ -11,7 +11,14 @@ from apps.analytics.attempts import (
     build_chains,
     clean,
 )
-from apps.analytics.measures import CannotTell, Days, NotReturned, Outage, UserUptime
+from apps.analytics.measures import (
+    CannotTell,
+    Days,
+    NotReturned,
+    Outage,
+    TraitImpact,
+    UserUptime,
+)
 from apps.analytics.names import Catalogue, JourneyName, Week
 from apps.analytics.results import (
     Attempts,
@@ -52,6 +59,7 @@ class Facts:
     not_returned: NotReturned | CannotTell = field(
         default_factory=lambda: CannotTell("no earlier weeks to compare with")
     )
+    traits: tuple[TraitImpact, ...] = ()
     basis: dict[str, Any] = field(default_factory=dict)
 
 
@@ -77,6 +85,7 @@ def gather(
     facts.journeys = _journeys(names, facts, frame.service)
     facts.customer_journeys = _customer_journeys(run, facts.journeys)
     facts.blocked = _blocked(run, frame, names, facts.journeys)
+    facts.traits = measures.by_traits(run, frame, names.traits)
     run.step("user-uptime")
     facts.uptime, facts.uptime_one_in = measures.user_uptime(run, frame)
     run.step("each customer's own outage")

@@ -7,6 +7,7 @@ from apps.analytics.measures.felt import UPTIME_MIN_ACTORS, outages, user_uptime
 from apps.analytics.measures.found import CannotTell, NotReturned, Outage, StillAway, UserUptime
 from apps.analytics.measures.history import lost, open_history
 from apps.analytics.measures.returns import Days, actor_day_sql, not_returned, return_reads
+from apps.analytics.measures.traits import TimesAsMany, TraitImpact, by_traits
 
 __all__ = [
     "UPTIME_MIN_ACTORS",
@@ -15,8 +16,11 @@ __all__ = [
     "NotReturned",
     "Outage",
     "StillAway",
+    "TimesAsMany",
+    "TraitImpact",
     "UserUptime",
     "actor_day_sql",
+    "by_traits",
     "lost",
     "not_returned",
     "open_history",

@@ -112,6 +112,7 @@ def event_table(plan: Plan, world: World, rng: Generator, events: Columns) -> pa
         "host": 1 + host[rows],
         "traffic": traffic,
         "arrived": arrived[rows] + late if plan.arrivals else pa.nulls(len(rows), pa.int64()),
+        "traits": pa.nulls(len(rows), pa.int32()),
     }
     return _table(columns, EVENT_SCHEMA)
 

@@ -140,7 +140,7 @@ def _answer(batch: Batch, *, duplicate: bool) -> Accepted:
 
 
 def _parsed(body: bytes, *, array: bool, rejects: Rejects, now_ms: int) -> list[Columns]:
-    parser = JsonLines(FieldNames(), wary=True)
+    parser = JsonLines(FieldNames(traits=settings.PORTAL_TRAITS), wary=True)
     if array:
         return _from_array(parser, body, rejects, now_ms)
     last = body.rpartition(b"\n")[2]

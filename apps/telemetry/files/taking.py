@@ -96,7 +96,7 @@ class _Run:
 
     def begin(self, wanted: str) -> None:
         """Look at the first lines: the format, and which log it is."""
-        names = FieldNames(self._rules.fields)
+        names = FieldNames(self._rules.fields, traits=settings.PORTAL_TRAITS)
         head = self._reading.head()
         if not head and self._source.damage.what:
             raise UnreadableInput(

@@ -73,6 +73,17 @@ FIELDS: dict[str, tuple[str, ...]] = {
 }
 """Our name of a field -> the names that senders use, the one to prefer first."""
 
+TRAITS: dict[str, tuple[str, ...]] = {
+    "region": ("cloud_region", "aws_region", "client_region"),
+    "country": ("country_code", "geoip_country_code", "geo_country_iso_code", "cf_ipcountry"),
+    "app_version": ("client_version", "x_app_version"),
+    "platform": ("device_type", "client_platform", "x_platform"),
+}
+"""What requests are told apart by in a breakdown -> other names for it; the trait's own name comes first."""
+
+TRAIT = "trait:"
+"""Before the name of a trait among the names of our fields."""
+
 SESSION_COOKIES = (
     "sid",
     "session",
@@ -99,14 +110,23 @@ def plain(name: str) -> str:
 
 
 class FieldNames:
-    """The names in force: FIELDS, and before them those that a rules file declares."""
+    """The names in force: FIELDS, `traits`, and before them those that a rules file declares."""
 
-    def __init__(self, declared: Mapping[str, Sequence[str]] | None = None) -> None:
+    def __init__(
+        self,
+        declared: Mapping[str, Sequence[str]] | None = None,
+        *,
+        traits: Sequence[str] = tuple(TRAITS),
+    ) -> None:
         self._rank: dict[str, tuple[str, int]] = {}
-        for field, names in FIELDS.items():
+        fields = FIELDS | {
+            f"{TRAIT}{name}": (plain(name), *TRAITS.get(name, ())) for name in traits
+        }
+        for field, names in fields.items():
             for rank, name in enumerate(names):
-                self._rank[name] = (field, rank)
-        for field, own in (declared or {}).items():
+                self._rank.setdefault(name, (field, rank))
+        declared = {(f"{TRAIT}{k}" if k in traits else k): v for k, v in (declared or {}).items()}
+        for field, own in declared.items():
             for rank, name in enumerate(own):
                 self._rank[plain(name)] = (field, rank - len(own))
         self._seen: dict[str, tuple[str, int] | None] = {}

@@ -4,7 +4,7 @@ Everything is looked up once for each distinct value, so a block costs a few arr
 """
 
 from apps.telemetry.resolve.identities import NOBODY, Identities, IdentityRule
-from apps.telemetry.resolve.operations import UNNAMED, Registry, Wanted
+from apps.telemetry.resolve.operations import UNNAMED, Registry, Traits, Wanted
 from apps.telemetry.resolve.resolver import Resolver
 from apps.telemetry.resolve.tally import Tally
 
@@ -16,5 +16,6 @@ __all__ = [
     "Registry",
     "Resolver",
     "Tally",
+    "Traits",
     "Wanted",
 ]

@@ -22,6 +22,14 @@ class Registry(Protocol):
         """Whether an operation that has a number goes by another's, which takes in many paths."""
         ...
 
+    def traits(self, wanted: Sequence["Traits"]) -> list[int]:
+        """Return the numbers of sets of traits, which may be new to us; 0 for none."""
+        ...
+
+
+Traits = tuple[tuple[str, str], ...]
+"""The traits that a request carries, by name: (("region", "eu-west"), ...)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:

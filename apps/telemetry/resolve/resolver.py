@@ -1,6 +1,6 @@
 """Resolves the columns of one sender, block after block."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ from apps.telemetry.meaning import status as statuses
 from apps.telemetry.meaning.hashing import KeyedHash
 from apps.telemetry.meaning.paths import Request, has_number, request_of
 from apps.telemetry.resolve.identities import Identities
-from apps.telemetry.resolve.operations import Registry, Wanted
+from apps.telemetry.resolve.operations import Registry, Traits, Wanted
 from apps.telemetry.resolve.rows import Rows
 from apps.telemetry.resolve.tally import Tally, tally_of
 from apps.telemetry.rules import OperationRule, Rules
@@ -78,6 +78,7 @@ class Resolver:
             "host": rows.reporter(),
             "traffic": traffic,
             "arrived": pa.array(columns.arrived, mask=columns.arrived == MISSING),
+            "traits": rows.traits(),
         }
         table = pa.table(
             [pa.array(arrays[f.name]).cast(f.type) for f in EVENT_SCHEMA], schema=EVENT_SCHEMA
@@ -149,6 +150,9 @@ class Resolver:
             self._routed.update(
                 key for key, one in group.items() if self._registry.routed(service, one)
             )
+
+    def traits(self, wanted: Sequence[Traits]) -> list[int]:
+        return self._registry.traits(wanted)
 
     def operation(self, key: tuple[int, str, str]) -> int:
         return self._operations[key]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from apps.analytics.events import ActorKind, Outcome, Traffic
 from apps.telemetry.formats.columns import Columns, Ints, Smalls
+from apps.telemetry.formats.fields import TRAIT
 from apps.telemetry.meaning.agents import Agent, Place, agent_of
 from apps.telemetry.meaning.clients import are_plain, forwarded_client, listed_client
 from apps.telemetry.meaning.hashing import Hashes, combined, splitmix
@@ -39,6 +40,8 @@ from apps.telemetry.resolve.unnamed import (
 
 if TYPE_CHECKING:
     from apps.telemetry.resolve.resolver import Resolver
+
+LONGEST_TRAIT = 50  # characters of a value that tell it from others
 
 
 class Rows:
@@ -365,6 +368,34 @@ class Rows:
         full = column.numbers(self._hash.many("host", column.encoded))
         return pa.array((full >> 32).astype(np.int32), mask=column.codes < 0)
 
+    def traits(self) -> pa.Array:
+        """Return which set of traits each row carries, null for none."""
+        names = sorted(name for name in self._text if name.startswith(TRAIT))
+        place = np.zeros(self._n, dtype=np.int64)
+        found: list[Distinct] = []
+        for name in names:
+            column = self.distinct(name) or Distinct.none(self._n)
+            found.append(column)
+            # each step leaves fewer places than rows, so the product stays small
+            place = place * (len(column.encoded) + 1) + column.codes + 1
+            place = np.unique(place, return_inverse=True)[1]
+        if not names:
+            return pa.nulls(self._n, pa.int32())
+        used, first = np.unique(place, return_index=True)
+        sets = [
+            tuple(
+                (name.removeprefix(TRAIT), value)
+                for name, column in zip(names, found, strict=True)
+                if (code := column.codes[row]) >= 0 and (value := _shown(column.values[code]))
+            )
+            for row in first
+        ]
+        numbers = np.zeros(len(used), dtype=np.int32)
+        carried = [at for at, one in enumerate(sets) if one]
+        numbers[carried] = self._r.traits([sets[at] for at in carried])
+        each = numbers[place]
+        return pa.array(each, mask=each == 0)
+
     def traffic(self) -> Smalls:
         agents = self.distinct("agent")
         by_agent = np.full(self._n, int(Agent.ANYBODY), dtype=np.int64)
@@ -381,6 +412,11 @@ class Rows:
             told = said.numbers([words.get(v.lower(), -1) for v in said.values], -1)
             result = np.where(told >= 0, told, result)
         return result.astype(np.int8)
+
+
+def _shown(value: str) -> str:
+    """Return the value of a trait as it may be stored and shown."""
+    return "".join(c for c in value[:LONGEST_TRAIT] if c.isprintable()).strip()
 
 
 def _ids(request: Request, shape: str, lines: pa.Array, rows: Codes) -> pa.Array:
