@@ -33,9 +33,11 @@ SORTS: dict[str, Any] = {
 #: Bases of sentences that name a customer: not for people who may see only some of them.
 NAMING = ("customers.outage", "customers.attempts")
 
+MOST_TRAITS = 8
+
 _PARTS = (
     "story", "story_basis", "window", "coverage", "requests", "actors", "attempts", "people", "journeys",
-    "gaps", "lost_attempts", "not_returned", "extra_wait_s",
+    "gaps", "lost_attempts", "not_returned", "extra_wait_s", "traits",
 )  # fmt: skip
 
 
@@ -74,6 +76,12 @@ class Impact:
     def coverage(self) -> Mapping[str, Any]:
         """Shares of requests with a named customer, an actor, a key; None where it cannot be told."""
         return self.result.get("coverage") or {}
+
+    @property
+    def worse(self) -> Sequence[Mapping[str, Any]]:
+        """Values of traits (a region, an app version) where it was worse than at the others, the worst first."""
+        standing = [one for one in self.result.get("traits") or [] if one["stands_out"]]
+        return sorted(standing, key=lambda one: -one["times"]["low"])[:MOST_TRAITS]
 
     @property
     def gaps(self) -> Sequence[Mapping[str, Any]]:

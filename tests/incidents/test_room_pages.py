@@ -12,7 +12,7 @@ from apps.impact.models import CustomerImpact
 from apps.incidents import actions
 from apps.incidents.models import IncidentRun, TimelineEvent
 from tests.factories import make_contact, make_customer, make_incident, make_user
-from tests.incidents.world import drafted, pages, room, snapshot_of
+from tests.incidents.world import drafted, finish_all, pages, room, snapshot_of
 
 pytestmark = pytest.mark.django_db
 
@@ -147,3 +147,32 @@ def test_an_incident_without_anything_shows_calmly(signed_in):
     text = signed_in.get(room(incident)).content.decode()
     assert "Not computed yet" in text
     assert "Not said yet." in text
+
+
+def test_where_it_was_worse_stands_in_the_room(signed_in, incident):
+    def value(name, *, times, stands_out):
+        return {
+            "name": "app_version",
+            "value": name,
+            "attempts": {"total": 90, "failed": 60},
+            "actors": {"total": 80, "failed": 54},
+            "times": times,
+            "stands_out": stands_out,
+        }
+
+    worse = {"estimate": 12.4, "low": 8.1, "high": 19.0, "level": 0.95}
+    finish_all(
+        incident,
+        {
+            "story": ["It failed for some."],
+            "traits": [
+                value("<b>3.2</b>", times=worse, stands_out=True),
+                value("3.1", times=None, stands_out=False),
+            ],
+        },
+    )
+    text = signed_in.get(room(incident)).content.decode()
+    assert "&lt;b&gt;3.2&lt;/b&gt;" in text
+    assert "12.4 times as many" in text
+    assert "8.1 to 19.0" in text
+    assert "3.1</th>" not in text
