@@ -1,4 +1,4 @@
-.PHONY: demo up test lint bench clean runtime dev
+.PHONY: demo up test lint bench messages clean runtime dev
 export PYTHON
 
 # The story on real data: `make demo`, or `make demo ARGS=--once` to have it told and everything stopped again.
@@ -18,6 +18,13 @@ lint: dev
 
 bench: dev
 	@.venv/bin/python manage.py bench $(ARGS)
+
+# Bring the story's catalogues in line with the code; what is new waits there for its translation.
+STORY := apps/analytics/story
+messages: runtime
+	@.venv/bin/pybabel -q extract --no-location -k say:1 -k many:1,2 -k case:1c,2,3 -o $(STORY)/story.pot $(STORY)
+	@.venv/bin/pybabel -q update --no-wrap --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date -D story -i $(STORY)/story.pot -d $(STORY)/locale
+	@rm $(STORY)/story.pot
 
 # What can be made again. PORTAL_HOME (.portal) holds data and is never touched.
 clean:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from tests.factories import make_customer
+
 DATA = Path(__file__).parent.parent / "data" / "realwriters"
 EXPECTED = json.loads((DATA / "expected.json").read_text())["nginx"]
 
@@ -93,6 +95,35 @@ def test_the_story_is_told_in_sentences():
     assert "Basis: 2026-11-22T22:14:37Z to" in told
 
 
+def test_the_story_is_told_in_the_language_and_zone_of_who_reads():
+    ingest("nginx_timed.log")
+
+    german = impact("--all", "--language", "de", "--time-zone", "Europe/Berlin")
+    boss = impact("--all", "--reader", "executive")
+
+    assert (
+        "6 von 20 Personen stießen auf einen Fehler: 50 von 862 Anfragen schlugen fehl." in german
+    )
+    assert "am 22. November 2026" in german.replace("Am", "am")
+    assert "(Ortszeit Berlin)" in german
+    assert "Was sich nicht sagen lässt" in german
+    assert "We cannot" not in german
+    assert "Grundlage: 2026-11-22T22:14:37Z bis" in german
+    # The same facts, in the order of what matters to them.
+    staff, boss = (told.partition("Basis:")[0].splitlines() for told in (impact("--all"), boss))
+    assert sorted(boss) == sorted(staff)
+
+
+def test_the_story_is_told_as_a_customer_reads_it():
+    ingest("nginx_timed.log")
+    make_customer("Acme", language="fr", time_zone="Europe/Paris")
+
+    told = impact("--all", "--customer", "acme")
+
+    assert told.startswith("Nous n’avons vu aucune requête de votre part le 22 novembre 2026 entre")
+    assert "heure locale" in told
+
+
 def test_a_window_counts_only_what_began_in_it():
     ingest("nginx_timed.log")
 
@@ -121,6 +152,8 @@ def test_one_service_alone():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["--all", "--customer", "nobody"], "no customer 'nobody'"),
+        (["--all", "--time-zone", "Mars/Base"], "'Mars/Base' is no time zone"),
         ([], "Say which window"),
         (["--from", "2026-11-22T22:15:00Z"], "Say which window"),
         (["--all", "--from", "2026-11-22T22:15:00Z"], "Say which window"),

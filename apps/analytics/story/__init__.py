@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from apps.analytics.results import Fact, ImpactResult, Sentence
 from apps.analytics.stats import Interval
+from apps.analytics.story.basis import stands_on, unknown_title
 from apps.analytics.story.customers import facts_for, facts_of
 from apps.analytics.story.disclosure import K_ANONYMOUS
 from apps.analytics.story.facts import every_fact, gap_fact, gaps_told
@@ -40,9 +41,11 @@ __all__ = [
     "facts_of",
     "ranked",
     "sentences",
+    "stands_on",
     "story_for",
     "tell",
     "told",
+    "unknown_title",
     "words",
     "worst_journey",
 ]

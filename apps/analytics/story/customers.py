@@ -41,6 +41,9 @@ def facts_of(customer: CustomerImpact, result: ImpactResult) -> tuple[Fact, ...]
 
 def _facts(customer: CustomerImpact, result: ImpactResult) -> Iterator[Fact]:
     requests = customer.figures.requests
+    if not requests.total:
+        yield _fact("theirs_unseen", "customers.requests.total", result)
+        return
     if not requests.failed:
         yield _fact(
             "theirs_fine", "customers.requests.failed", result, customer, total=requests.total

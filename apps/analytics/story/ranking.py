@@ -8,12 +8,12 @@ STAFF, EXECUTIVE = "staff", "executive"
 
 RELEVANCE: Mapping[str, Mapping[str, float]] = {
     # Who runs the incident wants to know what is broken and whom to call.
-    STAFF: {},
+    STAFF: {"value": 0.5},
     # Who answers for the business wants to know whom we lost, what it costs, and which word we broke.
     EXECUTIVE: {
         "gone": 2.0,
         "gone_none": 2.0,
-        "value": 2.5,
+        "value": 1.6,
         "promises": 2.0,
         "promises_kept": 2.0,
         "businesses": 1.8,

@@ -96,8 +96,11 @@ class Voice:
 
     def number(self, n: float) -> str:
         """A count or decimal: 4,120 · 4.120 · 4 120; in Spanish four digits stand together."""
-        together = self.language == "es" and abs(n) < 10_000
-        return str(format_decimal(n, locale=self.locale, group_separator=not together))
+        return str(format_decimal(n, locale=self.locale, group_separator=self._grouped(n)))
+
+    def _grouped(self, n: float) -> bool:
+        # CLDR's minimum of grouped digits, which Babel does not follow.
+        return self.language != "es" or abs(n) >= 10_000
 
     def percent(self, share: float, digits: int = 0) -> str:
         """A share as people say it: "31 %", "under 1 %", "over 99 %"."""
@@ -109,9 +112,8 @@ class Voice:
         return self._percent(share, digits)
 
     def _percent(self, share: float, digits: int) -> str:
-        if self.language == "en":  # as everywhere in the portal
-            return f"{share * 100:.{digits}f} %"
-        pattern = self.locale.percent_formats[None].pattern
+        # English as everywhere in the portal, with a blank.
+        pattern = "#,##0 %" if self.language == "en" else self.locale.percent_formats[None].pattern
         exact = pattern.replace("0", f"0.{'0' * digits}") if digits else pattern
         return str(format_percent(share, format=exact, locale=self.locale))
 
@@ -122,7 +124,12 @@ class Voice:
         pattern = self.locale.currency_formats["standard"].pattern.replace(".00", "")
         return str(
             format_currency(
-                round(amount), currency, format=pattern, locale=self.locale, currency_digits=False
+                round(amount),
+                currency,
+                format=pattern,
+                locale=self.locale,
+                currency_digits=False,
+                group_separator=self._grouped(amount),
             )
         )
 
@@ -144,6 +151,13 @@ class Voice:
         """ "about 240, between 180 and 310": rounded to what the interval supports."""
         low, middle, high = rounded(interval)
         return self.say("about {n}, {range}", n=self.number(middle), range=self.between(low, high))
+
+    def clauses(self, clauses: Iterable[str]) -> str:
+        """Clauses that stand for themselves, as one sentence has them: "3 got through; 2 gave up"."""
+        first, *others = clauses
+        for other in others:
+            first = self.say("{clauses}; {clause}", clauses=first, clause=other)
+        return first
 
     # ---- names --------------------------------------------------------------------------------------
 
@@ -167,7 +181,8 @@ class Voice:
         if name in {"UTC", "Etc/UTC"}:
             return "UTC"
         city = get_timezone_location(self.zone, locale=self.locale, return_city=True)
-        return self.say("{city} time", city=city)
+        # "Argentina/Buenos Aires" is how the zone is filed, not what people call it.
+        return self.say("{city} time", city=str(city).rpartition("/")[2])
 
     def clock(self, moment: datetime, *, seconds: bool = False) -> str:
         """A time of day on the reader's clock."""

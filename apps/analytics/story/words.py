@@ -228,11 +228,9 @@ def _begun_before(fact: Fact, voice: Voice) -> str:
 
 @tells("journey")
 def _journey(fact: Fact, voice: Voice) -> str:
-    ended = _ended(fact.detail, voice)
-    blocked = _blocked(fact, voice)
-    ends = "; ".join([*ended, *([blocked] if blocked else [])])
+    ends = [clause for clause in (*_ended(fact.detail, voice), _blocked(fact, voice)) if clause]
     tried = _tried_then(fact, voice) if "from" in fact.detail else _tried(fact, voice)
-    return f"{tried} {_sentence(ends)}" if ends else tried
+    return f"{tried} {_sentence(voice.clauses(ends))}" if ends else tried
 
 
 def _sentence(text: str) -> str:
@@ -586,7 +584,10 @@ def _dark(fact: Fact, voice: Voice) -> str:
 
 @tells("uptime")
 def _uptime(fact: Fact, voice: Voice) -> str:
-    during = voice.percent(fact.value or 0.0, 1)
+    share = fact.value or 0.0
+    if share < 0.001:
+        return voice.say("People could use it for almost none of the time they spent here.")
+    during = voice.percent(share, 1)
     if fact.usual is None:
         return voice.say(
             "People could use it for {during} of the time they spent here.", during=during
@@ -751,10 +752,12 @@ def _theirs_fine(fact: Fact, voice: Voice) -> str:
 
 @tells("theirs_failed")
 def _theirs_failed(fact: Fact, voice: Voice) -> str:
-    values = {
-        "of_requests": _of_their_requests(fact, voice, fact.detail["total"]),
-        "span": _span(fact, voice),
-    }
+    total, span = fact.detail["total"], _span(fact, voice)
+    if total == 1 and fact.detail["consumers"]:
+        return voice.say("Consumers’ one request {span} failed.", span=span)
+    if total == 1:
+        return voice.say("Your one request {span} failed.", span=span)
+    values = {"of_requests": _of_their_requests(fact, voice, total), "span": span}
     n = round(fact.value or 0)
     if not fact.who:
         return voice.many(

@@ -3,6 +3,7 @@
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -10,7 +11,18 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from apps.analytics.impact import ImpactResult
+from apps.analytics.story import (
+    LANGUAGES,
+    READERS,
+    STAFF,
+    Voice,
+    stands_on,
+    story_for,
+    tell,
+    unknown_title,
+)
 from apps.catalog.models import Service
+from apps.customers.models import Customer
 from apps.impact import jobs
 from apps.telemetry import queries as telemetry
 
@@ -18,7 +30,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Command(BaseCommand):
-    """`manage.py impact --from T --to T | --all [--service S] [--json]`."""
+    """`manage.py impact --from T --to T | --all [--service S] [--reader R | --customer C] [--json]`."""
 
     help = (
         "Tell what happened to customers between two instants, as a story or as JSON. Times are RFC 3339 "
@@ -37,12 +49,28 @@ class Command(BaseCommand):
             "--as-of", metavar="T", help="as it was known at this instant (default: now)"
         )
         parser.add_argument("--json", action="store_true", help="print the JSON of the measures")
+        parser.add_argument(
+            "--reader", choices=READERS, default=STAFF, help="who of ours reads it (default: staff)"
+        )
+        parser.add_argument(
+            "--customer", metavar="C", help="as this customer reads it (short name)"
+        )
+        parser.add_argument(
+            "--language",
+            choices=LANGUAGES,
+            help="tell it in this language (default: theirs, else en)",
+        )
+        parser.add_argument(
+            "--time-zone", metavar="Z", help="times as in Europe/Berlin (default: theirs, else UTC)"
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Compute and print."""
         now = timezone.now()
         start, end = self._window(options, now=now)
         as_of = _instant("--as-of", options["as_of"], now=now) if options["as_of"] else now
+        customer = self._customer(options["customer"])
+        voice = self._voice(options, customer)
         try:
             result = jobs.compute_window(
                 window_from=start,
@@ -55,8 +83,12 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if options["json"]:
             self.stdout.write(orjson.dumps(result.as_json()).decode())
+        elif customer:
+            for sentence in story_for(result, customer.pk, voice):
+                self.stdout.write(sentence.text)
+            self.stdout.write(f"\n{stands_on(result, voice)}")
         else:
-            self._tell(result)
+            self._tell(result, voice, options["reader"])
 
     def _window(self, options: dict[str, Any], *, now: datetime) -> tuple[datetime, datetime]:
         given = options["start"], options["end"]
@@ -89,28 +121,41 @@ class Command(BaseCommand):
         sys.stderr.write(f"\r\033[K{step}/{of} {label}{end}")
         sys.stderr.flush()
 
-    def _tell(self, result: ImpactResult) -> None:
-        for sentence in result.story:
-            if not sentence.basis.startswith("gaps."):  # they follow with what closes them
+    def _customer(self, slug: str | None) -> Customer | None:
+        if not slug:
+            return None
+        customer = Customer.objects.filter(slug=slug).first()
+        if customer is None:
+            raise CommandError(f"There is no customer {slug!r}. See /console/customers/ for all.")
+        return customer
+
+    def _voice(self, options: dict[str, Any], customer: Customer | None) -> Voice:
+        zone = options["time_zone"] or (customer.time_zone if customer else "UTC")
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise CommandError(
+                f"--time-zone: {zone!r} is no time zone. Write one such as Europe/Berlin."
+            ) from error
+        return Voice.of(options["language"] or (customer.language if customer else ""), zone)
+
+    def _tell(self, result: ImpactResult, voice: Voice, reader: str) -> None:
+        told = tell(result.facts, reader=reader, voice=voice)
+        gaps = [sentence for sentence in told if sentence.basis.startswith("gaps.")]
+        for sentence in told:
+            if sentence not in gaps:  # they follow with what closes them
                 self.stdout.write(sentence.text)
         if result.gaps:
-            self.stdout.write("\nWhat we cannot tell")
+            self.stdout.write(f"\n{unknown_title(voice)}")
+        if voice.language == "en":
             for gap in result.gaps:
                 self.stdout.write(
                     f"  - {gap.question} {_sentence(gap.why)} {_sentence(gap.closes_by)}"
                 )
-        answer = result.as_json()
-        named = answer["coverage"]["named_customer"]
-        share = (
-            "no requests"
-            if named is None
-            else f"{named:.0%} of requests belong to a named customer"
-        )
-        state = "provisional" if result.provisional else "final"
-        self.stdout.write(
-            f"\nBasis: {answer['window']['from']} to {answer['window']['to']}, as of {answer['as_of']} "
-            f"({state}); data up to {answer['watermark']}; {share}; method: {answer['method']}."
-        )
+        else:
+            for sentence in gaps:
+                self.stdout.write(f"  - {sentence.text}")
+        self.stdout.write(f"\n{stands_on(result, voice)}")
 
 
 def _sentence(text: str) -> str:

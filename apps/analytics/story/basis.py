@@ -1,0 +1,31 @@
+"""What a story stands on: its window, what it covers, how far the data goes, and how it was counted."""
+
+from apps.analytics.results import METHOD, ImpactResult, rfc3339
+from apps.analytics.story.voice import Voice
+
+
+def stands_on(result: ImpactResult, voice: Voice) -> str:
+    """The line under a story in a terminal. Times are RFC 3339 UTC."""
+    named = result.figures.coverage.named_customer
+    if named is None:
+        covers = voice.say("no requests")
+    else:
+        covers = voice.say(
+            "{share} of requests belong to a named customer", share=voice.percent(named)
+        )
+    return voice.say(
+        "Basis: {start} to {end}, as of {as_of} ({state}); data up to {watermark}; {covers}; method:"
+        " {method}.",
+        start=rfc3339(result.start_ms),
+        end=rfc3339(result.end_ms),
+        as_of=rfc3339(result.as_of_ms),
+        state=voice.say("provisional") if result.provisional else voice.say("final"),
+        watermark=rfc3339(result.watermark_ms),
+        covers=covers,
+        method=METHOD,
+    )
+
+
+def unknown_title(voice: Voice) -> str:
+    """What stands above the questions that could not be answered."""
+    return voice.say("What we cannot tell")
