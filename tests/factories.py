@@ -6,6 +6,7 @@ from typing import Any
 from django.utils.text import slugify
 
 from apps.accounts.models import Role, User
+from apps.analytics.results import Fact
 from apps.catalog.models import Journey, JourneyStep, Operation, Service
 from apps.customers.models import Contact, Customer, Kind
 from apps.impact.models import CustomerImpact, ImpactRun, ImpactSnapshot
@@ -150,3 +151,27 @@ def make_snapshot(
             story=[f"60 of {customer.name}'s 480 requests failed between 10:04 and 10:30 UTC."],
         )
     return snapshot
+
+
+def facts_of_theirs(failed: int = 60, total: int = 480) -> list[dict[str, Any]]:
+    """What a customer may read of a window, as a snapshot keeps it."""
+    window = {"from": "2026-11-22T10:04:00Z", "to": "2026-11-22T10:30:00Z", "consumers": False}
+    return [
+        Fact(
+            "theirs_failed",
+            "customers.requests.failed",
+            value=failed,
+            low=failed,
+            high=failed,
+            detail={**window, "total": total},
+        ).as_json(),
+        Fact(
+            "theirs_dark",
+            "customers.outage",
+            detail={
+                **window,
+                "outage_from": "2026-11-22T10:05:00Z",
+                "outage_to": "2026-11-22T10:27:00Z",
+            },
+        ).as_json(),
+    ]

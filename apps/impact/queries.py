@@ -9,10 +9,14 @@ from django.db.models import F, IntegerField, OrderBy, QuerySet
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Lower
 
+from apps.analytics.story import READERS, STAFF
 from apps.impact.models import HIT_GRADES, Gap
+from apps.impact.telling import Told, to_us
 
 __all__ = [
     "HIT_GRADES",
+    "READERS",
+    "STAFF",
     "CustomerRow",
     "Impact",
     "JourneyRow",
@@ -30,14 +34,12 @@ SORTS: dict[str, Any] = {
     "retried": Cast(KT("result__attempts__retried"), IntegerField()),
     "gave_up": Cast(KT("result__attempts__gave_up"), IntegerField()),
 }
-#: Bases of sentences that name a customer: not for people who may see only some of them.
-NAMING = ("customers.outage", "customers.attempts")
-
 MOST_TRAITS = 8
 
 _PARTS = (
     "story", "story_basis", "window", "coverage", "requests", "actors", "attempts", "people", "journeys",
     "gaps", "lost_attempts", "not_returned", "extra_wait_s", "traits",
+    "facts",
 )  # fmt: skip
 
 
@@ -62,7 +64,7 @@ class Impact:
     provisional: bool
     window_from: datetime
     window_to: datetime
-    story: Sequence[str]
+    story: Sequence[Told]
     journeys: Sequence[JourneyRow]  # the worst first; those that nothing happened to are left out
     untouched: int  # journeys that nothing happened to
     result: Mapping[str, Any]
@@ -107,8 +109,8 @@ class CustomerRow:
     attempts: Mapping[str, Any]
 
 
-def impact_of(snapshots: QuerySet[Any], *, names_all: bool) -> Impact | None:
-    """Return the first of `snapshots` for a page.
+def impact_of(snapshots: QuerySet[Any], *, names_all: bool, reader: str = STAFF) -> Impact | None:
+    """Return the first of `snapshots` for a page, its story ranked for `reader` (of `READERS`).
 
     `names_all` is False for people who may not see every customer: sentences that name one are left out.
     """
@@ -128,25 +130,11 @@ def impact_of(snapshots: QuerySet[Any], *, names_all: bool) -> Impact | None:
         provisional=row["provisional"],
         window_from=row["run__window_from"],
         window_to=row["run__window_to"],
-        story=_story(result, names_all=names_all),
+        story=to_us(result, reader=reader, names_all=names_all),
         journeys=struck,
         untouched=len(journeys) - len(struck),
         result=result,
     )
-
-
-def _story(result: Mapping[str, Any], *, names_all: bool) -> list[str]:
-    story = [str(one) for one in result["story"] or []]
-    basis = result["story_basis"] or []
-    if len(basis) != len(story):
-        # Without a basis nothing says whom a sentence names; the first names nobody.
-        return story if names_all else story[:1]
-    return [
-        text
-        for text, based in zip(story, basis, strict=True)
-        # What cannot be told stands in its own list, with what closes it.
-        if not based.startswith("gaps.") and (names_all or based not in NAMING)
-    ]
 
 
 def _journey(one: Mapping[str, Any]) -> JourneyRow:

@@ -23,6 +23,7 @@ from apps.customers.models import Kind
 from apps.impact.models import CustomerImpact, ImpactRun, ImpactSnapshot, RunState
 from apps.impact.queries import (
     HIT_GRADES,
+    STAFF,
     CustomerRow,
     Impact,
     customer_rows,
@@ -178,8 +179,13 @@ def pulse(*, incident: Incident, now: datetime) -> str:
     return hashlib.blake2b(repr([*facts, late]).encode(), digest_size=8).hexdigest()
 
 
-def room(*, incident: Incident, user: User, now: datetime, sort: str = "-gave_up") -> Room:
-    """Return what the room shows of an incident to `user`, in a fixed number of queries."""
+def room(
+    *, incident: Incident, user: User, now: datetime, sort: str = "-gave_up", reader: str = STAFF
+) -> Room:
+    """Return what the room shows of an incident to `user`, in a fixed number of queries.
+
+    `reader` is who of ours the story is told to; `sort` orders the customers.
+    """
     events = list(timeline(incident=incident, user=user)[: MOST_EVENTS + 1])
     updates = list(
         incident.updates.filter(Q(published_at=None) | Q(pk__in=_said_last(incident)))
@@ -188,7 +194,7 @@ def room(*, incident: Incident, user: User, now: datetime, sort: str = "-gave_up
     )
     drafts = [one for one in updates if one.published_at is None]
     said = [one for one in updates if one.published_at is not None]
-    impact = impact_of(_snapshots(incident), names_all=user.is_staff)
+    impact = impact_of(_snapshots(incident), names_all=user.is_staff, reader=reader)
     hit, total = [], 0
     if impact:
         rows = customers(snapshot=impact.snapshot_id, user=user, sort=sort)

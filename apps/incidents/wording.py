@@ -10,6 +10,7 @@ from typing import Any
 
 from apps.analytics.results import CLASSES
 from apps.analytics.story import K_ANONYMOUS
+from apps.impact.telling import to_everybody
 from apps.incidents.models import Incident, State
 
 MOST_SENTENCES = 3
@@ -38,13 +39,11 @@ def proposed_text(incident: Incident, *, state: str, result: Mapping[str, Any] |
 
 def public_sentences(result: Mapping[str, Any]) -> Iterator[str]:
     """Yield the sentences of a snapshot's story that everybody may read."""
-    story, basis = result.get("story") or [], result.get("story_basis") or []
-    told = False
-    if len(story) == len(basis):
-        for sentence, based_on in zip(story, basis, strict=True):
-            if _is_public(str(based_on), result):
-                told = True
-                yield str(sentence)
+    sentences = to_everybody(result)
+    if sentences is None:
+        sentences = list(_public_as_kept(result))
+    yield from sentences
+    told = bool(sentences)
     requests = result.get("requests") or {}
     if not told and _enough(requests.get("failed")):
         yield (
@@ -53,12 +52,23 @@ def public_sentences(result: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
+def _public_as_kept(result: Mapping[str, Any]) -> Iterator[str]:
+    """Yield them from a snapshot that was taken before facts were kept."""
+    story, basis = result.get("story") or [], result.get("story_basis") or []
+    if len(story) == len(basis):
+        for sentence, based_on in zip(story, basis, strict=True):
+            if _is_public(str(based_on), result):
+                yield str(sentence)
+
+
 def _is_public(basis: str, result: Mapping[str, Any]) -> bool:
     if basis == "requests.failed":
         return _enough((result.get("requests") or {}).get("failed"))
     if basis == "actors.hit":
         actors = result.get("actors") or {}
-        return _enough(actors.get("hit")) and _enough(actors.get("total"))
+        hit, total = actors.get("hit") or 0, actors.get("total") or 0
+        # "9 of 10 met a failure" tells of the one who did not.
+        return _enough(hit) and (hit == total or _enough(total - hit))
     if basis in {"extra_wait_s", "attempts.retried"}:
         return _enough((result.get("people") or {}).get("retried"))
     if basis.startswith("journeys."):

@@ -48,8 +48,11 @@ def as_html(text: str) -> SafeString:
 
 
 def one_line(text: str) -> str:
-    """Return `text` on one line, fit for a header: whatever would break a line becomes a blank."""
-    return re.sub(r"[\s\x00-\x1f\x7f\x85\u2028\u2029]+", " ", text).strip()
+    """Return `text` on one line, fit for a header: whatever would break a line becomes a blank.
+
+    Blanks that hold a number together (4\u202f120) stay.
+    """
+    return re.sub(r"(?:[^\S\u00a0\u202f]|[\x00-\x1f\x7f\x85\u2028\u2029])+", " ", text).strip()
 
 
 def zone(name: str) -> ZoneInfo:

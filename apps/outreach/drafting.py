@@ -7,9 +7,11 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from apps.accounts.models import User
+from apps.analytics.story import Voice, title_for_them
 from apps.customers.models import Customer, Kind
 from apps.guidance.models import Advice
 from apps.impact.models import CustomerImpact
+from apps.impact.telling import to_them
 from apps.incidents.models import Incident, State, Update
 from apps.outreach.content import clock, one_line, span
 from apps.outreach.models import Purpose
@@ -66,9 +68,16 @@ def _period(begin: datetime, end: datetime, where: str) -> str:
 def _numbers(facts: Facts) -> list[str]:
     if facts.impact is None or not facts.impact.story:
         return []
-    lines = "\n".join(f"- {one_line(str(sentence))}" for sentence in facts.impact.story)
-    so_far = ", so far" if facts.incident.is_live and facts.incident.ended_at is None else ""
-    return [_heading(f"What it did to you{so_far}"), lines]
+    customer = facts.customer
+    told = to_them(
+        facts.impact.result.get("facts"),
+        facts.impact.story,
+        language=customer.language,
+        zone=customer.time_zone,
+    )
+    lines = "\n".join(f"- {one_line(sentence)}" for sentence in told.sentences)
+    so_far = facts.incident.is_live and facts.incident.ended_at is None
+    return [_heading(title_for_them(Voice.of(told.language), so_far=so_far)), lines]
 
 
 def _known(facts: Facts) -> list[str]:

@@ -25,6 +25,7 @@ from apps.guidance import defaults
 from apps.guidance.models import Advice
 from apps.guidance.queries import Advices, Problem, advices, known_problems
 from apps.impact.models import CustomerImpact
+from apps.impact.telling import Words, to_them
 from apps.incidents import models as incidents
 from apps.incidents.models import LIVE, IncidentRun, State, Update, Visibility
 from apps.statuspage.models import CustomerReport
@@ -123,7 +124,7 @@ class Hit:
     """What an incident did to one customer, by the latest snapshot."""
 
     grade: str
-    story: tuple[str, ...]
+    story: Words  # in their language
     attempts: dict[str, int] | None  # by class; None where fewer than five people are behind a part
     requests: tuple[int, int]  # failed, of all
     start: datetime
@@ -335,6 +336,9 @@ def _impacts(snapshots: dict[int, int]) -> Iterable[Any]:
             "result__attempts",
             "result__people",
             "result__requests",
+            "result__facts",
+            language=F("customer__language"),
+            zone=F("customer__time_zone"),
             as_of=F("snapshot__as_of"),
             provisional=F("snapshot__provisional"),
             window_from=F("snapshot__run__window_from"),
@@ -347,7 +351,9 @@ def _hit(row: dict[str, Any]) -> Hit:
     requests = row["result__requests"] or {}
     return Hit(
         grade=row["grade"],
-        story=tuple(str(sentence) for sentence in row["story"]),
+        story=to_them(
+            row["result__facts"], row["story"], language=row["language"], zone=row["zone"]
+        ),
         attempts=_attempts(row["result__attempts"] or {}, row["result__people"] or {}),
         requests=(int(requests.get("failed") or 0), int(requests.get("total") or 0)),
         start=row["window_from"],

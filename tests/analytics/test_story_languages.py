@@ -490,3 +490,15 @@ def test_what_is_left_beside_a_told_journey_gives_nobody_away():
         ("theirs_ended", "Purchase"),
         ("theirs_ended", "Log in"),
     ]
+
+
+def test_what_everybody_reads_leaves_no_customer_their_neighbours_number():
+    """Acme knows its own numbers: what is left of everybody's must be of five people, or of nobody."""
+    mine = of_crowd([[("Purchase", "gave_up")]] * 9 + [[("Purchase", "first_try")]] * 9)
+    for others, public in ((0, True), (3, False), (5, True)):
+        all_of_it = of_crowd(
+            [[("Purchase", "gave_up")]] * (9 + others) + [[("Purchase", "first_try")]] * 9
+        )
+        journey = JourneyImpact(1, "Purchase", True, 3, (3,), all_of_it.figures)
+        told = story.told(replace(all_of_it, journeys=(journey,), customers=mine.customers)).facts
+        assert [fact.public for fact in told if fact.kind in {"journey", "hit"}] == [public] * 2

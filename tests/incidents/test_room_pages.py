@@ -8,8 +8,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.accounts.models import Role
+from apps.analytics.results import Fact
 from apps.impact.models import CustomerImpact
-from apps.incidents import actions
+from apps.incidents import actions, wording
 from apps.incidents.models import IncidentRun, TimelineEvent
 from tests.factories import make_contact, make_customer, make_incident, make_user
 from tests.incidents.world import drafted, finish_all, pages, room, snapshot_of
@@ -107,6 +108,69 @@ def test_the_room_says_whom_to_ask_about_a_customer(signed_in, incident, django_
     with django_assert_num_queries(len(few)):
         text = signed_in.get(room(incident)).content.decode()
     assert all(f"looked after by {one.name}" in text for one in managers)
+
+
+def told_facts():
+    """What a snapshot keeps of a window in which Globex stood still, as data."""
+    window = {"from": "2026-11-22T10:04:00Z", "to": "2026-11-22T10:30:00Z"}
+    hit = {"whom": "people", "failed": 90, "total": 300, "actors": 100}
+    return [
+        Fact("some_lost", "attempts", value=30, detail={**window, "failed": 90, "total": 300, "attempts": 30}),
+        Fact("waiting", "extra_wait_s", value=600, low=600, high=600, score=2.1,
+             detail={"attempts": 10, "p50": None, "p95": None, "sum": 600}),
+        Fact("gone", "not_returned", value=41.2, low=30.4, high=57.9, usual=0, score=2.0,
+             detail={"exposed": 210}),
+        Fact("hit", "actors.hit", value=40, low=40, high=40, score=1.9, public=True, detail=hit),
+        Fact("dark", "customers.outage", who="Globex", value=1320, low=1320, high=1320, score=1.5,
+             detail={"seconds": 1320, "over": True, "failures": 31, "others": 0}),
+        Fact("gap", "gaps.actor", detail={"code": "actor", "question": "How many?", "why": "few"}),
+    ]  # fmt: skip
+
+
+def test_the_story_is_told_to_who_reads_it_each_sentence_with_its_figure(signed_in, incident):
+    snapshot_of(incident, result={"facts": [fact.as_json() for fact in told_facts()]})
+
+    page = signed_in.get(room(incident))
+    staff = [one.text for one in page.context["room"].impact.story]
+    boss = [
+        one.text
+        for one in signed_in.get(room(incident), {"reader": "executive"})
+        .context["room"]
+        .impact.story
+    ]
+    odd = signed_in.get(room(incident), {"reader": "nobody"}).context["room"].impact.story
+
+    assert staff[0] == boss[0]
+    assert staff[1].startswith("10 attempts got through on another try, after 10 minutes")
+    assert boss[1].startswith("About 41 more people than usual, between 30 and 58, have not been")
+    assert sorted(staff) == sorted(boss)
+    assert [one.text for one in odd] == staff
+    text = page.content.decode()
+    assert "How many?" not in " ".join(staff)
+    for number, one in enumerate(page.context["room"].impact.story, start=1):
+        assert f'href="#basis-{number}"' in text
+        assert f'<li id="basis-{number}">' in text
+        assert f"<code>{one.figure.key}</code>" in text
+        assert one.figure.how.endswith(".")
+    assert "about 41, between 30 and 58, at 95 %" in text
+    assert "?reader=executive#impact" in text
+
+
+def test_only_what_nobody_can_be_made_out_in_is_proposed_for_everybody():
+    kept = {"facts": [fact.as_json() for fact in told_facts()]}
+    assert list(wording.public_sentences({**kept, "requests": {"total": 300, "failed": 90}})) == [
+        "40 of 100 people met a failure: 90 of 300 requests failed."
+    ]
+
+
+def test_an_account_manager_reads_no_sentence_that_names_a_customer(client, incident):
+    amy = make_user("Amy", role=Role.ACCOUNT_MANAGER)
+    acme = make_customer(account_manager=amy)
+    snapshot_of(incident, acme, result={"facts": [fact.as_json() for fact in told_facts()]})
+    client.force_login(amy)
+    text = client.get(room(incident)).content.decode()
+    assert "Globex" not in text
+    assert "40 of 100 people met a failure" in text
 
 
 def test_an_account_manager_sees_only_their_customers(client, incident):

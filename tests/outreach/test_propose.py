@@ -8,7 +8,14 @@ from apps.customers.models import Kind
 from apps.incidents.models import State as IncidentState
 from apps.outreach import actions, drafting, jobs, queries
 from apps.outreach.models import Delivery, DeliveryState, Outreach, Purpose, State
-from tests.factories import NOW, make_contact, make_customer, make_incident, make_snapshot
+from tests.factories import (
+    NOW,
+    facts_of_theirs,
+    make_contact,
+    make_customer,
+    make_incident,
+    make_snapshot,
+)
 from tests.outreach.world import approve, attach, new_snapshot, publish
 
 SOON = NOW + timedelta(minutes=1)
@@ -44,6 +51,21 @@ def test_each_customer_hit_gets_a_draft_with_their_own_numbers(world):
     assert "What you can do now" in text
     assert "What you can tell your customers" in text
     assert all(one.author is None and one.state == State.DRAFT for one in drafts)
+
+
+def test_a_draft_tells_their_numbers_in_their_language(world):
+    dupont = make_customer("Dupont", language="fr-CA", time_zone="Europe/Paris")
+    make_contact(dupont, "Chloé")
+    incident = make_incident("Search is slow")
+    attach(incident, make_snapshot(dupont, result={"facts": facts_of_theirs()}))
+    publish(incident, world.alice)
+
+    jobs.propose(now=NOW)
+
+    text = Outreach.objects.get(customer=dupont).text
+    assert "Ce que cela vous a fait jusqu’ici\n-----" in text
+    assert "- 60 de vos 480 requêtes ont échoué le 22 novembre 2026 entre 11:04 et 11:30" in text
+    assert "- Pendant 22 minutes, de 11:05:00 à 11:27:00 (heure locale\u00a0: Paris)" in text
 
 
 def test_nothing_is_proposed_before_an_update_is_published(world):

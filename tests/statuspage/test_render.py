@@ -13,7 +13,15 @@ from apps.guidance.actions import save_advice
 from apps.incidents.models import Incident
 from apps.statuspage import jobs, pages, queries, store
 from apps.statuspage.models import Render
-from tests.factories import NOW, make_contact, make_customer, make_incident, make_service, make_user
+from tests.factories import (
+    NOW,
+    facts_of_theirs,
+    make_contact,
+    make_customer,
+    make_incident,
+    make_service,
+    make_user,
+)
 from tests.statuspage.world import MANY, measure, publish
 
 
@@ -52,6 +60,30 @@ def test_a_calm_page_says_so_and_since_when(world, settings):
     assert "As of 10:30 UTC, 23 November 2026" in text
     assert "Shop Working" in text
     assert "Checkout fails for some" in text  # in the history
+
+
+def test_a_customer_reads_in_their_language_and_on_their_clock(world, settings):
+    mueller = make_customer("Müller", language="de", time_zone="Europe/Berlin")
+    make_contact(mueller, "Uta")
+    measure(world.incident, mueller, world.acme, result={**MANY, "facts": facts_of_theirs()})
+    jobs.render_pages(now=NOW)
+
+    page = read(settings, f"customers/{mueller.pk}.html")
+    assert '<ol class="story" lang="de">' in page
+    assert (
+        "60 Ihrer 480 Anfragen schlugen am 22. November 2026 zwischen 11:04 und 11:30 Uhr"
+        " (Ortszeit Berlin) fehl."
+    ) in words_of(page)
+    english = read(settings, f"customers/{world.acme.pk}.html")
+    assert 'lang="de"' not in english
+    assert "60 of your 480 requests failed between 10:04 and 10:30 UTC" in words_of(english)
+
+    Incident.objects.filter(pk=world.incident.pk).update(ended_at=NOW)
+    publish(world.incident, "It works again.", state="resolved", at=NOW)
+    jobs.render_pages(now=NOW)
+    assert '<p class="wide" lang="de">22 Minuten lang, von' in read(
+        settings, f"customers/{mueller.pk}.html"
+    )
 
 
 def test_an_empty_portal_has_a_page_too(db, settings):

@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from apps.analytics.results import Fact, ImpactResult, Sentence
 from apps.analytics.stats import Interval
-from apps.analytics.story.basis import stands_on, unknown_title
+from apps.analytics.story.basis import stands_on, title_for_them, unknown_title
 from apps.analytics.story.customers import facts_for, facts_of
 from apps.analytics.story.disclosure import K_ANONYMOUS
 from apps.analytics.story.facts import every_fact, gap_fact, gaps_told
@@ -44,6 +44,7 @@ __all__ = [
     "stands_on",
     "story_for",
     "tell",
+    "title_for_them",
     "told",
     "unknown_title",
     "words",

@@ -1,4 +1,4 @@
-"""What a story stands on: its window, what it covers, how far the data goes, and how it was counted."""
+"""What stands around a story: its titles, and what it stands on."""
 
 from apps.analytics.results import METHOD, ImpactResult, rfc3339
 from apps.analytics.story.voice import Voice
@@ -29,3 +29,10 @@ def stands_on(result: ImpactResult, voice: Voice) -> str:
 def unknown_title(voice: Voice) -> str:
     """What stands above the questions that could not be answered."""
     return voice.say("What we cannot tell")
+
+
+def title_for_them(voice: Voice, *, so_far: bool) -> str:
+    """What stands above a customer's own story in a message to them."""
+    if so_far:
+        return voice.say("What it did to you, so far")
+    return voice.say("What it did to you")

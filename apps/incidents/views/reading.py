@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 
 from apps.accounts.access import PortalRequest, allowed
 from apps.core.http import render_partial
-from apps.impact.queries import customer_rows
+from apps.impact.queries import READERS, STAFF, customer_rows
 from apps.incidents import queries
 from apps.incidents.models import (
     State,
@@ -60,7 +60,9 @@ def room(request: PortalRequest, pk: int) -> HttpResponse:
     if request.htmx and seen and seen == queries.pulse(incident=incident, now=now):
         return HttpResponse(status=204)
     sort = request.GET.get("sort", "-gave_up")
-    shown = queries.room(incident=incident, user=request.user, now=now, sort=sort)
+    reader = request.GET.get("reader", STAFF)
+    reader = reader if reader in READERS else STAFF
+    shown = queries.room(incident=incident, user=request.user, now=now, sort=sort, reader=reader)
     return render_partial(
         request,
         "incidents/room.html",
@@ -71,6 +73,14 @@ def room(request: PortalRequest, pk: int) -> HttpResponse:
             "now": now,
             "sort": sort,
             "late": incident.next_update_at is not None and incident.next_update_at < now,
+            "readers": [
+                {
+                    "label": one.capitalize(),
+                    "href": f"?{query_with(request, reader=one, seen=None)}#impact",
+                    "current": one == reader,
+                }
+                for one in READERS
+            ],
             "poll": "?" + query_with(request, seen=shown.pulse),
             "may_edit": request.user.can("incident.edit"),
             "may_publish": request.user.can("incident.publish"),
