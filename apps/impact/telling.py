@@ -47,12 +47,12 @@ def to_us(result: Mapping[str, Any], *, reader: str, names_all: bool) -> list[To
 
     What cannot be told stands in a list of its own, with what closes it.
     """
-    kept = result.get("facts")
+    kept = story.kept(result.get("facts") or ())
     if not kept:
         return [Told(text=text) for text in _as_kept(result, names_all=names_all)]
     facts = [
         fact
-        for fact in story.ranked([Fact.from_json(one) for one in kept], reader)
+        for fact in story.ranked(kept, reader)
         if fact.kind != "gap" and (names_all or fact.basis not in NAMING)
     ]
     return [
@@ -82,20 +82,20 @@ def to_them(
 
     `kept` are the sentences that were kept in English; an old snapshot has nothing else.
     """
-    if not facts:
+    found = story.kept(facts or ())
+    if not found:
         return Words(sentences=tuple(str(sentence) for sentence in kept))
     voice = Voice.of(language, zone)
-    told = story.sentences((Fact.from_json(one) for one in facts), voice)
+    told = story.sentences(found, voice)
     return Words(sentences=tuple(one.text for one in told), language=voice.language)
 
 
 def to_everybody(result: Mapping[str, Any]) -> list[str] | None:
     """Return the sentences that everybody may read, best first; None where facts were not kept."""
-    kept = result.get("facts")
+    kept = story.kept(result.get("facts") or ())
     if not kept:
         return None
-    ranked = story.ranked([Fact.from_json(one) for one in kept])
-    return [story.words(fact, ENGLISH) for fact in ranked if fact.public]
+    return [story.words(fact, ENGLISH) for fact in story.ranked(kept) if fact.public]
 
 
 # ---- what a sentence stands on -------------------------------------------------------------------
@@ -111,6 +111,7 @@ _HOW = {
     "value": "What was given up or never tried, times what one is worth.",
     "businesses": "Businesses with an attempt that did not get through.",
     "hardest": "Businesses by attempts that did not get through.",
+    "trait": "People with an attempt that did not get through, against people at the other values (Katz 1978).",
     "dark": "The longest stretch without any success and with at least five failures, by customer.",
     "uptime": "Each person’s time here is up or down by their last request, changed half way between two"
     " (Hauer et al., NSDI 2020).",
@@ -137,6 +138,9 @@ def _value(fact: Fact) -> str:
         return ""
     if fact.low is None or fact.high is None or fact.low == fact.high:
         return _amount(fact, fact.value)
+    if fact.kind == "trait":
+        times = (f"{x:.1f}" for x in (fact.value, fact.low, fact.high))
+        return "{} times, between {} and {}, at 95 %".format(*times)
     if fact.kind == "value":
         low, high = _amount(fact, fact.low), _amount(fact, fact.high)
         return f"{_amount(fact, fact.value)}, between {low} and {high}"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from apps.analytics import story
 from apps.analytics.measures import CannotTell, NotReturned, Outage, UserUptime
+from apps.analytics.measures.traits import TimesAsMany, TraitImpact
 from apps.analytics.results import (
     CLASSES,
     Actors,
@@ -297,6 +298,14 @@ def results(draw):
             ),
             operations=(),
             customers=tuple(draw(customers(n)) for n in range(draw(st.integers(0, 3)))),
+            traits=tuple(
+                TraitImpact(
+                    "app_version", value, 90, 80, 70, n, TimesAsMany(low * 2, low, low * 5), True
+                )
+                for value, n, low in draw(
+                    st.lists(st.tuples(names, counts, st.floats(0.5, 40)), max_size=2)
+                )
+            ),
             gaps=tuple(
                 Gap(code, "Which?", "too few", "Wait")
                 for code in draw(st.lists(st.sampled_from(GAPS), max_size=3, unique=True))

@@ -156,6 +156,15 @@ def test_the_story_is_told_to_who_reads_it_each_sentence_with_its_figure(signed_
     assert "?reader=executive#impact" in text
 
 
+def test_a_fact_that_a_later_version_kept_is_left_out(signed_in, incident):
+    later = Fact("of tomorrow", "tomorrow", score=9).as_json() | {"colour": "blue"}
+    facts = [*(fact.as_json() for fact in told_facts()), later]
+    snapshot_of(incident, result={"facts": facts})
+    page = signed_in.get(room(incident))
+    assert page.status_code == 200
+    assert len(page.context["room"].impact.story) == 5
+
+
 def test_only_what_nobody_can_be_made_out_in_is_proposed_for_everybody():
     kept = {"facts": [fact.as_json() for fact in told_facts()]}
     assert list(wording.public_sentences({**kept, "requests": {"total": 300, "failed": 90}})) == [

@@ -13,8 +13,9 @@ people (`disclosure`).
     sentences(facts_for(result, 17), Voice.of("de", "Europe/Berlin"))    # for a customer
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from apps.analytics.results import Fact, ImpactResult, Sentence
 from apps.analytics.stats import Interval
@@ -25,7 +26,7 @@ from apps.analytics.story.facts import every_fact, gap_fact, gaps_told
 from apps.analytics.story.opening import opening, worst_journey
 from apps.analytics.story.ranking import EXECUTIVE, RELEVANCE, STAFF, ranked
 from apps.analytics.story.voice import LANGUAGES, Voice
-from apps.analytics.story.words import words
+from apps.analytics.story.words import TELLERS, words
 
 __all__ = [
     "EXECUTIVE",
@@ -39,6 +40,7 @@ __all__ = [
     "duration",
     "facts_for",
     "facts_of",
+    "kept",
     "ranked",
     "sentences",
     "stands_on",
@@ -60,6 +62,12 @@ def told(result: ImpactResult) -> ImpactResult:
     gaps = (gap_fact(gap, result) for gap in gaps_told(result))
     facts = (opening(result), *every_fact(result), *gaps)
     return replace(result, facts=facts, story=tell(facts))
+
+
+def kept(facts: Iterable[Mapping[str, Any]]) -> list[Fact]:
+    """Read the facts of a snapshot; those that we have no words for (a later version's) are left out."""
+    found = [Fact.from_json(one) for one in facts]
+    return [fact for fact in found if fact.kind in TELLERS]
 
 
 def tell(

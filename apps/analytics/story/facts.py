@@ -43,6 +43,7 @@ def every_fact(result: ImpactResult) -> Iterator[Fact]:
     yield from _value_facts(result)
     yield from _business_facts(result)
     yield from _dark_facts(result)
+    yield from _trait_facts(result)
     yield from _uptime_facts(result)
     yield from _promise_facts(result)
 
@@ -216,6 +217,34 @@ def _dark_seconds(customer: CustomerImpact, result: ImpactResult) -> float:
         customer.outage.from_ms, min(result.end_ms, result.watermark_ms)
     )
     return (end - customer.outage.from_ms) / 1000
+
+
+def _trait_facts(result: ImpactResult) -> Iterator[Fact]:
+    """The region, app version or the like where more people than elsewhere did not get through."""
+    # How many there surely are beyond the rate of elsewhere.
+    standing = [
+        (one.actors_failed * (1 - 1 / one.times.low), one, one.times)
+        for one in result.traits
+        if one.stands_out and one.times is not None and one.times.low > 1
+    ]
+    if not standing:
+        return
+    excess, worst, times = max(standing, key=lambda found: found[0])
+    yield Fact(
+        "trait",
+        "traits",
+        who=f"{worst.name.replace('_', ' ')} {worst.value}",
+        value=times.estimate,
+        low=times.low,
+        high=times.high,
+        usual=1.0,
+        score=score(3.0, excess),
+        detail={
+            "whom": whom(result),
+            "failed": worst.actors_failed,
+            "actors": worst.actors,
+        },
+    )
 
 
 def _uptime_facts(result: ImpactResult) -> Iterator[Fact]:

@@ -21,6 +21,7 @@ RELEVANCE: Mapping[str, Mapping[str, float]] = {
         "dark": 1.2,
         "hit": 0.8,
         "hardest": 0.8,
+        "trait": 0.7,
         "uptime": 0.7,
         "waiting": 0.5,
         "slow": 0.2,

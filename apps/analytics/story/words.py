@@ -582,6 +582,26 @@ def _dark(fact: Fact, voice: Voice) -> str:
     return f"{text} {others}"
 
 
+@tells("trait")
+def _trait(fact: Fact, voice: Voice) -> str:
+    interval = _interval(fact)
+    times, low, high = (
+        voice.number(round(x, 1)) for x in (interval.estimate, interval.low, interval.high)
+    )
+    return voice.many(
+        "At {what}, {n} of {whom} did not get through, about {times} times the share elsewhere, between"
+        " {low} and {high}.",
+        "At {what}, {n} of {whom} did not get through, about {times} times the share elsewhere, between"
+        " {low} and {high}.",
+        fact.detail["failed"],
+        what=voice.quoted(fact.who),
+        whom=_of_whom(fact, voice, fact.detail["actors"]),
+        times=times,
+        low=low,
+        high=high,
+    )
+
+
 @tells("uptime")
 def _uptime(fact: Fact, voice: Voice) -> str:
     share = fact.value or 0.0
