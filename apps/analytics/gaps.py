@@ -21,6 +21,7 @@ def find_gaps(result: ImpactResult, *, proxies: int) -> tuple[Gap, ...]:
         gap
         for part in (
             _nothing(result),
+            _meters(result),
             _actors(result, proxies),
             _attempts(result),
             _small_numbers(result),
@@ -48,6 +49,21 @@ def _nothing(result: ImpactResult) -> Iterator[Gap]:
             "no customer request was recorded in this window",
             "Check that the sender was running, and ingest its log for this window",
         )
+
+
+def _meters(result: ImpactResult) -> Iterator[Gap]:
+    if not result.meters:
+        return
+    calls = sum(one.calls for one in result.meters)
+    where = ", ".join(dict.fromkeys(name for one in result.meters for name in one.services))
+    yield Gap(
+        "meter",
+        "Did those calls fail?",
+        f"{calls:,} calls of {where} are reported as failed, and callers went on as if they had not",
+        "Look at what writes the status: the log's status field, the exporter, a proxy that answers"
+        " in place of the service",
+        tuple(sorted(c.id for c in result.customers if c.figures.requests.doubted)),
+    )
 
 
 def _actors(result: ImpactResult, proxies: int) -> Iterator[Gap]:
@@ -92,15 +108,18 @@ def _blind(result: ImpactResult) -> tuple[int, ...]:
 
 
 def _attempts(result: ImpactResult) -> Iterator[Gap]:
-    attempts = result.figures.attempts
-    if not attempts.cannot_tell:
+    attempts, doubted = result.figures.attempts, result.figures.requests.doubted
+    blind_attempts = (
+        attempts.cannot_tell - doubted
+    )  # each doubted call is an attempt that cannot be told
+    if blind_attempts <= 0:
         return
     blind = tuple(sorted(c.id for c in result.customers if c.figures.attempts.cannot_tell))
-    share = attempts.cannot_tell / attempts.total
+    share = blind_attempts / attempts.total
     yield Gap(
         "attempts",
         "Which requests were retries?",
-        f"{attempts.cannot_tell:,} attempts ({percent(share)}) carry neither a person nor a key, or"
+        f"{blind_attempts:,} attempts ({percent(share)}) carry neither a person nor a key, or"
         " come from callers too busy to tell a retry from new work",
         KEY_SNIPPET,
         blind,
@@ -117,7 +136,7 @@ def _small_numbers(result: ImpactResult) -> Iterator[Gap]:
             "Nothing to add: too few people were affected to say",
         )
     uptime = result.figures.user_uptime
-    if result.figures.requests.total and uptime.during is None:
+    if result.figures.requests.total and uptime.during is None and not result.meters:
         yield Gap(
             "user_uptime",
             "For which share of their time could people use it?",

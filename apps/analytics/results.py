@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from apps.analytics.attempts import Conduct
 from apps.analytics.measures import CannotTell, NotReturned, Outage, TraitImpact, UserUptime
 from apps.analytics.stats import Lost
 
@@ -31,7 +32,10 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """Requests in the window. `total` is customers' own; bots, probes, duplicates are apart."""
+    """Requests in the window. `total` is customers' own; bots, probes, duplicates are apart.
+
+    `doubted` are reported as failed by a meter that is taken for broken: they are no part of `failed`.
+    """
 
     total: int = 0
     failed: int = 0
@@ -39,6 +43,11 @@ class Requests:
     bots: int = 0
     probes: int = 0
     duplicates: int = 0
+    doubted: int = 0
+
+    def as_json(self) -> dict[str, int]:
+        """All but the doubted, which "broken_meters" tells."""
+        return {name: n for name, n in asdict(self).items() if name != "doubted"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +128,7 @@ class Figures:
                 "actor": _rounded(self.coverage.actor),
                 "key": _rounded(self.coverage.key),
             },
-            "requests": asdict(self.requests),
+            "requests": self.requests.as_json(),
             "actors": {
                 "total": self.actors.total,
                 "hit": self.actors.hit,
@@ -255,6 +264,35 @@ class CustomerImpact:
 
 
 @dataclass(frozen=True, slots=True)
+class MeterImpact:
+    """A meter that reports calls as failed while callers carry on: where, how many, and how we know."""
+
+    services: tuple[str, ...]
+    operations: tuple[str, ...]
+    calls: int
+    after: Conduct
+    usual: Conduct | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Shares of calls that the same person made again, or went on after; `usual` null where unknown."""
+        return {
+            "services": list(self.services),
+            "operations": list(self.operations),
+            "calls": self.calls,
+            "after_failure": _conduct_json(self.after),
+            "usual": None if self.usual is None else _conduct_json(self.usual),
+        }
+
+
+def _conduct_json(one: Conduct) -> dict[str, Any]:
+    return {
+        "people": one.actors,
+        "again": round(one.again, 4),
+        "onward": round(one.onward, 4),
+    }
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """A question that this data cannot answer: why, and what would close it.
 
@@ -356,6 +394,7 @@ class ImpactResult:
     story: tuple[Sentence, ...] = ()
     """The same told to staff in English."""
     traits: tuple[TraitImpact, ...] = ()
+    meters: tuple[MeterImpact, ...] = ()
 
     def customer(self, customer_id: int) -> CustomerImpact | None:
         """The row of one customer, or None when they made no request in the window."""
@@ -373,6 +412,7 @@ class ImpactResult:
             "operations": [operation.as_json() for operation in self.operations],
             "customers": [customer.as_json() for customer in self.customers],
             "kinds": kinds_json(self.customers),
+            "broken_meters": [one.as_json() for one in self.meters],
             "traits": [trait_json(one) for one in self.traits],
             "tenets": [dict(tenet) for tenet in self.tenets],
             "gaps": [gap.as_json() for gap in self.gaps],

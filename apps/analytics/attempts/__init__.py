@@ -24,13 +24,16 @@ from apps.analytics.attempts.cleaning import (
 )
 from apps.analytics.attempts.frame import DAY_MS, DEFAULT_WINDOW_S, HOUR_MS, Frame, reads
 from apps.analytics.attempts.listing import list_attempts
+from apps.analytics.attempts.meter import BrokenMeter, Conduct
 
 __all__ = [
     "AMBIGUOUS_ABOVE",
     "DAY_MS",
     "DEFAULT_WINDOW_S",
     "HOUR_MS",
+    "BrokenMeter",
     "Cleaned",
+    "Conduct",
     "Frame",
     "attempt_sql",
     "behind_proxies_sql",

@@ -22,7 +22,7 @@ def build_chains(run: Runner, frame: Frame) -> None:
         "again",
         fill(
             # A key that failed may have been tried again after the window's end: that joins too.
-            "SELECT key FROM clean WHERE key IS NOT NULL AND ts < $end AND outcome <> 2"
+            "SELECT key FROM clean WHERE key IS NOT NULL AND ts < $end AND outcome NOT IN (2, 4)"
             " GROUP BY key HAVING count(*) > 1 OR bool_or(outcome IN (1, 3))",
             end=frame.end_ms,
         ),
@@ -55,7 +55,7 @@ after_end AS (
     WHERE c.outcome IN (1, 3) AND c.ts >= $end),
 repeated AS (
     SELECT customer, operation, actor, key, ts, ts + latency AS until, outcome
-    FROM clean SEMI JOIN again USING (key) WHERE outcome <> 2),
+    FROM clean SEMI JOIN again USING (key) WHERE outcome NOT IN (2, 4)),
 keyed AS (
     SELECT customer, operation, actor, min(ts) AS ts, max(until) AS until
     FROM repeated GROUP BY customer, operation, actor, key HAVING bool_or(outcome IN (1, 3))),
@@ -72,7 +72,7 @@ SELECT c.customer, c.operation, c.actor, c.target, c.key, c.ts,
 FROM clean c SEMI JOIN near n
   ON n.customer = c.customer AND n.operation = c.operation
  AND n.actor IS NOT DISTINCT FROM c.actor AND n.slot = c.ts // $slot
-WHERE c.outcome <> 2 AND NOT (c.actor IS NULL AND c.key IS NULL)
+WHERE c.outcome NOT IN (2, 4) AND NOT (c.actor IS NULL AND c.key IS NULL)
 """
 
 _CANDIDATES = """
@@ -80,7 +80,7 @@ WITH hot AS (SELECT DISTINCT customer, operation, actor FROM near WHERE actor IS
 SELECT customer, operation, actor, target, count(*) AS n, count(*) FILTER (outcome = 0) AS n_ok,
        count(*) FILTER (ts < $start OR ts >= $end) AS n_outside
 FROM clean SEMI JOIN hot USING (customer, operation, actor)
-WHERE outcome <> 2 GROUP BY customer, operation, actor, target HAVING count(*) >= $enough
+WHERE outcome NOT IN (2, 4) GROUP BY customer, operation, actor, target HAVING count(*) >= $enough
 """
 
 _QUIET = """

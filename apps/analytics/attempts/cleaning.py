@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from apps.analytics.actors import find_probes, find_proxies
 from apps.analytics.attempts.frame import HOUR_MS, LEFT, LEFT_WAITING_MS, Frame
+from apps.analytics.attempts.meter import BrokenMeter, distrust_sql, find_broken_meters
 from apps.analytics.sql import COLUMNS, Fragment, Runner, events_from, fill, numbers, rows_of
 
 IN_MEMORY_ROWS = 1_000_000
@@ -22,6 +23,7 @@ class Cleaned:
     probes: tuple[int, ...]
     skewed_hosts: int
     has_duplicates: bool
+    meters: tuple[BrokenMeter, ...] = ()
 
 
 def clean(run: Runner, frame: Frame) -> Cleaned:
@@ -60,10 +62,15 @@ def clean(run: Runner, frame: Frame) -> Cleaned:
         run.view("people", without_sql(source="visits", probes=probes))
     touch(run, frame, source="people")
     proxies = find_proxies(run, groups="touched")
-    run.view("clean", behind_proxies_sql(source="people", proxies=proxies))
+    run.view("believed", behind_proxies_sql(source="people", proxies=proxies))
     if proxies:
+        touch(run, frame, source="believed")
+    meters = find_broken_meters(run, frame, source="believed")
+    doubted = [operation for one in meters for operation in one.operations]
+    run.view("clean", distrust_sql(source="believed", frame=frame, operations=doubted))
+    if doubted:
         touch(run, frame, source="clean")
-    return Cleaned(tuple(proxies), tuple(probes), skewed, has_duplicates)
+    return Cleaned(tuple(proxies), tuple(probes), skewed, has_duplicates, meters)
 
 
 def remove_duplicates(run: Runner, *, source: str, target: str) -> bool:
@@ -212,8 +219,8 @@ def behind_proxies_sql(*, source: str, proxies: Sequence[int]) -> str:
 def touch(run: Runner, frame: Frame, *, source: str) -> None:
     """Count per (customer, operation, actor): everything that needs no order of events.
 
-    `n` requests in the window, `failed`, `aborted`, `ok` of these, `slow` (ok over the tenet, not
-    lonely), `named` by a key, `lonely` (neither actor nor key), `failed_before` (in the look-back).
+    `n` requests in the window, `failed`, `aborted`, `ok`, `doubted` of these, `slow` (ok over the tenet, not
+    lonely), `named` by a key, `lonely` (doubted, or neither actor nor key), `failed_before` (in the look-back).
     """
     tenets = frame.latency_tenets_ms
     slow, join = Fragment("false"), Fragment("")
@@ -237,11 +244,12 @@ def touch(run: Runner, frame: Frame, *, source: str) -> None:
                    count(*) FILTER (ts >= $start AND outcome = 1) AS failed,
                    count(*) FILTER (ts >= $start AND outcome IN (2, 3)) AS aborted,
                    count(*) FILTER (ts >= $start AND outcome = 0) AS ok,
+                   count(*) FILTER (ts >= $start AND outcome = 4) AS doubted,
                    count(*) FILTER (ts >= $start AND outcome = 0 AND $slow
                             AND (actor IS NOT NULL OR key IS NOT NULL)) AS slow,
                    count(*) FILTER (ts >= $start AND key IS NOT NULL) AS named,
-                   count(*) FILTER (ts >= $start AND outcome <> 2 AND actor IS NULL AND key IS NULL)
-                       AS lonely,
+                   count(*) FILTER (ts >= $start AND (outcome = 4
+                       OR outcome <> 2 AND actor IS NULL AND key IS NULL)) AS lonely,
                    count(*) FILTER (ts >= $start AND outcome = 0 AND actor IS NULL AND key IS NULL)
                        AS lonely_ok
             FROM $source $join

@@ -16,6 +16,8 @@ Where a latency is promised for an operation, that takes its place.
 """
 LEFT = 3
 """Beside the outcomes of events, in `clean` only: a client abort after waiting that long."""
+DISTRUSTED = 4
+"""In `clean` only: a failure that a broken meter reports, neither success nor failure."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,11 +26,11 @@ FROM chains c JOIN work w
 GROUP BY ALL
 UNION ALL
 SELECT e.customer, e.operation, e.target, e.actor,
-       CASE WHEN e.actor IS NULL AND e.key IS NULL THEN 'cannot_tell'
+       CASE WHEN e.outcome = 4 OR e.actor IS NULL AND e.key IS NULL THEN 'cannot_tell'
             WHEN e.latency > t.limit_ms THEN 'slow' ELSE 'first_try' END,
        e.ts, e.ts + e.latency, 1, CASE WHEN e.outcome = 0 THEN 0 ELSE 1 END, NULL, e.loc
 FROM clean e LEFT JOIN chains_tenet t USING (operation)
 WHERE e.ts >= $start AND e.ts < $end AND e.outcome <> 2
-  AND ((e.actor IS NULL AND e.key IS NULL)
+  AND (e.outcome = 4 OR (e.actor IS NULL AND e.key IS NULL)
        OR e.outcome = 0 AND NOT EXISTS (SELECT 1 FROM work w WHERE w.place = e.loc))
 """

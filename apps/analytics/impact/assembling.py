@@ -1,6 +1,7 @@
 """From facts to the frozen answer: figures, grades, journeys, customers."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from apps.analytics.actors import ACTOR_SHARE_NEEDED
@@ -22,6 +23,7 @@ from apps.analytics.results import (
     Figures,
     ImpactResult,
     JourneyImpact,
+    MeterImpact,
     OperationImpact,
     Requests,
     ValueAtRisk,
@@ -41,11 +43,13 @@ def _figures(
     uptime: UserUptime = NO_UPTIME,
     not_returned: NotReturned | CannotTell | None = None,
 ) -> Figures:
-    n, failed, aborted, named_customer, with_actor, with_key, actors, hit = facts.touched.get(
-        scope, (0, 0, 0, 0, 0, 0, 0, 0)
+    n, failed, aborted, named_customer, with_actor, with_key, actors, hit, doubted = (
+        facts.touched.get(scope, (0,) * 9)
     )
     bots, probes = facts.apart.get(scope, (0, 0))
     told = bool(n) and (with_actor or 0) / n >= ACTOR_SHARE_NEEDED
+    if doubted > (1 - ACTOR_SHARE_NEEDED) * n:
+        uptime = replace(uptime, during=None)
     kinds = {}
     if scope == EVERYBODY:
         kinds = {ActorKind(kind).name.lower(): int(k) for kind, k in sorted(facts.kinds.items())}
@@ -63,10 +67,11 @@ def _figures(
             bots=int(bots),
             probes=int(probes),
             duplicates=facts.dropped.get(scope, 0),
+            doubted=int(doubted),
         ),
         actors=Actors(
             total=int(actors) if told or not n else None,
-            hit=int(hit) if told or not n else None,
+            hit=int(hit) if (told or not n) and not doubted else None,
             at_least_total=int(actors),
             at_least_hit=int(hit),
             by_kind=kinds,
@@ -102,8 +107,9 @@ def grade(figures: Figures, outage: Outage | None) -> str:
     """How hard a customer was hit, in one word.
 
     * `not_hit`: no failed request, and no more than a tenth of attempts slow;
-    * `cannot_tell`: requests failed, but no attempt could be told to have gone wrong or right after
-      a failure (no actors, no keys, or too busy to tell retries from new work);
+    * `cannot_tell`: failures come from a broken meter; or requests failed, but no attempt could be told
+      to have gone wrong or right after a failure (no actors, no keys, or too busy to tell retries from
+      new work);
     * `hit`: an outage of their own, or at least 20 % of the attempts that can be told did not get
       through (gave up, came back later, still open);
     * `partly_hit`: some attempts did not get through;
@@ -115,6 +121,8 @@ def grade(figures: Figures, outage: Outage | None) -> str:
         return "hit"
     if attempts.failed:
         return "partly_hit"
+    if figures.requests.doubted:
+        return "cannot_tell"
     if figures.requests.failed and not attempts.retried:
         # failures of attempts that began before the window leave nothing in it to judge
         return "cannot_tell" if attempts.cannot_tell else "slowed"
@@ -154,6 +162,16 @@ def assemble(
         ),
         gaps=(),
         traits=facts.traits,
+        meters=tuple(
+            MeterImpact(
+                tuple(names.services.get(of, f"service {of}") for of in one.services),
+                tuple(names.operation(op).name for op in one.operations),
+                one.calls,
+                one.after,
+                one.usual,
+            )
+            for one in facts.cleaned.meters
+        ),
         windows=_windows(frame),
         basis={
             "files": len(frame.files),

@@ -120,7 +120,7 @@ SELECT CASE WHEN grouping(customer) = 0 THEN 'customer' WHEN grouping(operation)
             THEN operation ELSE 0 END,
        sum(n), sum(failed), sum(aborted), sum(n) FILTER (customer <> 0),
        sum(n) FILTER (actor IS NOT NULL), sum(named),
-       count(DISTINCT actor), count(DISTINCT actor) FILTER (failed > 0)
+       count(DISTINCT actor), count(DISTINCT actor) FILTER (failed > 0), sum(doubted)
 FROM touched WHERE n > 0 GROUP BY {_SETS} HAVING count(*) > 0
 """  # noqa: S608
 _APART = f"""

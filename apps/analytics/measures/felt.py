@@ -54,7 +54,7 @@ def user_uptime(run: Runner, frame: Frame) -> tuple[dict[int | None, UserUptime]
             """
             WITH tries AS (
                 SELECT customer, actor, ts, outcome = 0 AS ok FROM clean
-                WHERE actor IS NOT NULL AND outcome <> 2 AND hash(actor) % $one_in = 0
+                WHERE actor IS NOT NULL AND outcome NOT IN (2, 4) AND hash(actor) % $one_in = 0
                   AND ts >= $from_ms AND ts < $to_ms),
             spans AS (
                 SELECT customer, actor, ts, ok, lead(ts) OVER p AS next_ts, lead(ok) OVER p AS next_ok
@@ -115,7 +115,7 @@ def outages(run: Runner, frame: Frame) -> dict[int, Outage]:
                 SELECT customer, ts // 60000 AS minute, min(ts) FILTER (outcome = 0) AS ok_ts,
                        count(*) FILTER (outcome = 1) * 10 >= count(*) AS bad
                 FROM clean SEMI JOIN struck USING (customer)
-                WHERE outcome <> 2 AND ts >= $start AND ts < $until GROUP BY ALL),
+                WHERE outcome NOT IN (2, 4) AND ts >= $start AND ts < $until GROUP BY ALL),
             close AS MATERIALIZED (
                 SELECT DISTINCT customer, minute + side AS minute
                 FROM minutes, (VALUES (-1), (0), (1)) AS sides(side) WHERE bad),
@@ -127,7 +127,7 @@ def outages(run: Runner, frame: Frame) -> dict[int, Outage]:
                 SELECT customer, ts, outcome = 0 AS ok FROM clean
                 SEMI JOIN close ON clean.customer = close.customer
                      AND clean.ts // 60000 = close.minute
-                WHERE outcome <> 2 AND ts >= $start AND ts < $until
+                WHERE outcome NOT IN (2, 4) AND ts >= $start AND ts < $until
                 UNION ALL
                 SELECT customer, min(ok_ts), true
                 FROM calm LEFT JOIN quarters USING (customer, quarter)

@@ -25,6 +25,8 @@ def _opening(result: ImpactResult) -> Fact:
     requests, attempts = result.figures.requests, result.figures.attempts
     if requests.total == 0:
         return _nothing(result)
+    if result.meters and not attempts.failed:
+        return _meter(result)
     silent = _silent(result)
     if silent is not None and not attempts.failed:
         return silent
@@ -63,6 +65,21 @@ def _nothing(result: ImpactResult) -> Fact:
         return Fact("nothing_seen", "requests.total", value=0)
     kind = "nothing_came" if lost.interval.low > 0 else "nothing_usual"
     return Fact(kind, "lost_attempts", usual=0, **of_interval(lost.interval))
+
+
+def _meter(result: ImpactResult) -> Fact:
+    """Everything is reported as failed, and nobody behaves as if it had."""
+    worst = max(result.meters, key=lambda one: one.calls)
+    return Fact(
+        "meter",
+        "broken_meters",
+        value=worst.calls,
+        detail={
+            "services": list(worst.services),
+            "again": worst.after.again,
+            "onward": worst.after.onward,
+        },
+    )
 
 
 def _silent(result: ImpactResult) -> Fact | None:

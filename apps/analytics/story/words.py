@@ -110,6 +110,20 @@ def _nothing_came(fact: Fact, voice: Voice) -> str:
     )
 
 
+@tells("meter")
+def _meter(fact: Fact, voice: Voice) -> str:
+    return voice.say(
+        "{span}, {requests} to {service} are reported as failed, yet callers went on as if they had not:"
+        " {onward} of calls were followed by something else, {again} by the same again. We take the meter"
+        " for broken, not the service.",
+        span=_span(fact, voice),
+        requests=_requests(voice, int(fact.value or 0)),
+        service=voice.names(fact.detail["services"]),
+        onward=voice.percent(fact.detail["onward"]),
+        again=voice.percent(fact.detail["again"]),
+    )
+
+
 @tells("nothing_usual")
 def _nothing_usual(fact: Fact, voice: Voice) -> str:
     return voice.say(
