@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.analytics import story
+from apps.analytics.attempts import Conduct
 from apps.analytics.measures import CannotTell, NotReturned, Outage, UserUptime
 from apps.analytics.measures.traits import TimesAsMany, TraitImpact
 from apps.analytics.results import (
@@ -30,6 +31,7 @@ from apps.analytics.results import (
     Gap,
     ImpactResult,
     JourneyImpact,
+    MeterImpact,
     Requests,
     ValueAtRisk,
 )
@@ -277,7 +279,17 @@ def customers(draw, number):
     )
 
 
-GAPS = ("actor", "proxy", "attempts", "open", "provisional", "lost_attempts", "not_returned", "new")
+GAPS = (
+    "meter",
+    "actor",
+    "proxy",
+    "attempts",
+    "open",
+    "provisional",
+    "lost_attempts",
+    "not_returned",
+    "new",
+)
 
 
 @st.composite
@@ -305,6 +317,10 @@ def results(draw):
                 for value, n, low in draw(
                     st.lists(st.tuples(names, counts, st.floats(0.5, 40)), max_size=2)
                 )
+            ),
+            meters=tuple(
+                MeterImpact((name,), ("buy",), 900, Conduct(50, 0.2, 0.01, 0.7, 0.01), None)
+                for name in draw(st.lists(names, max_size=1))
             ),
             gaps=tuple(
                 Gap(code, "Which?", "too few", "Wait")

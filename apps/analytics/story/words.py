@@ -721,6 +721,8 @@ def _gap_plain(code: str, voice: Voice) -> str:
         return voice.say(
             "We cannot say how many people are behind the proxy: its addresses stand for many people."
         )
+    if code == "meter":
+        return voice.say("We cannot say whether those calls failed.")
     if code == "lost_attempts":
         return voice.say("We cannot say how many never even tried.")
     if code == "not_returned":
