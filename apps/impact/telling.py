@@ -95,7 +95,10 @@ def to_everybody(result: Mapping[str, Any]) -> list[str] | None:
     kept = story.kept(result.get("facts") or ())
     if not kept:
         return None
-    return [story.words(fact, ENGLISH) for fact in story.ranked(kept) if fact.public]
+    public = [fact for fact in story.ranked(kept) if fact.public]
+    if not public:
+        public = [fact for fact in kept if fact.public and fact.kind == "failed"]
+    return [story.words(fact, ENGLISH) for fact in public]
 
 
 # ---- what a sentence stands on -------------------------------------------------------------------
@@ -103,6 +106,13 @@ def to_everybody(result: Mapping[str, Any]) -> list[str] | None:
 _COUNTED = (
     "Attempts: all requests that one person made to get one thing done, however often they tried."
 )
+_OF = {
+    "journey": " did not get through or were stopped before",
+    "promises": " broken",
+    "promises_kept": " broken",
+    "hardest": " at the first",
+    "waiting": " in all",
+}
 _HOW = {
     "hit": "Distinct people with at least one failed request of an attempt.",
     "hit_at_least": "Distinct people with a failed request, of those that can be told apart.",
@@ -137,9 +147,9 @@ def _value(fact: Fact) -> str:
     if fact.value is None:
         return ""
     if fact.low is None or fact.high is None or fact.low == fact.high:
-        return _amount(fact, fact.value)
+        return f"{_amount(fact, fact.value)}{_OF.get(fact.kind, '')}"
     if fact.kind == "trait":
-        times = (f"{x:.1f}" for x in (fact.value, fact.low, fact.high))
+        times = (ENGLISH.decimal(x) for x in (fact.value, fact.low, fact.high))
         return "{} times, between {} and {}, at 95 %".format(*times)
     if fact.kind == "value":
         low, high = _amount(fact, fact.low), _amount(fact, fact.high)

@@ -40,10 +40,11 @@ def proposed_text(incident: Incident, *, state: str, result: Mapping[str, Any] |
 def public_sentences(result: Mapping[str, Any]) -> Iterator[str]:
     """Yield the sentences of a snapshot's story that everybody may read."""
     sentences = to_everybody(result)
-    if sentences is None:
-        sentences = list(_public_as_kept(result))
-    yield from sentences
-    told = bool(sentences)
+    if sentences is not None:
+        yield from sentences
+        return
+    told = list(_public_as_kept(result))
+    yield from told
     requests = result.get("requests") or {}
     if not told and _enough(requests.get("failed")):
         yield (

@@ -124,13 +124,21 @@ class Hit:
     """What an incident did to one customer, by the latest snapshot."""
 
     grade: str
-    story: Words  # in their language
+    told: tuple[Any, ...]  # the facts of it, as the snapshot keeps them
+    kept: tuple[str, ...]  # its sentences in English
+    language: str
+    zone: str
     attempts: dict[str, int] | None  # by class; None where fewer than five people are behind a part
     requests: tuple[int, int]  # failed, of all
     start: datetime
     end: datetime
     as_of: datetime
     provisional: bool
+
+    @cached_property
+    def story(self) -> Words:
+        """What happened to them, in their language: made only for a page that is made anew."""
+        return to_them(self.told, self.kept, language=self.language, zone=self.zone)
 
     @property
     def label(self) -> str:
@@ -351,9 +359,10 @@ def _hit(row: dict[str, Any]) -> Hit:
     requests = row["result__requests"] or {}
     return Hit(
         grade=row["grade"],
-        story=to_them(
-            row["result__facts"], row["story"], language=row["language"], zone=row["zone"]
-        ),
+        told=tuple(row["result__facts"] or ()),
+        kept=tuple(str(sentence) for sentence in row["story"]),
+        language=row["language"],
+        zone=row["zone"],
         attempts=_attempts(row["result__attempts"] or {}, row["result__people"] or {}),
         requests=(int(requests.get("failed") or 0), int(requests.get("total") or 0)),
         start=row["window_from"],

@@ -517,13 +517,52 @@ def test_what_is_left_beside_a_told_journey_gives_nobody_away():
     ]
 
 
-def test_what_everybody_reads_leaves_no_customer_their_neighbours_number():
-    """Acme knows its own numbers: what is left of everybody's must be of five people, or of nobody."""
-    mine = of_crowd([[("Purchase", "gave_up")]] * 9 + [[("Purchase", "first_try")]] * 9)
-    for others, public in ((0, True), (3, False), (5, True)):
-        all_of_it = of_crowd(
-            [[("Purchase", "gave_up")]] * (9 + others) + [[("Purchase", "first_try")]] * 9
+def of_crowds(crowds_of_customers):
+    """What a computation would find of several customers with the same journey, "Purchase"."""
+    everybody = of_crowd([person for crowd in crowds_of_customers for person in crowd])
+    customers = tuple(of_crowd(crowd).customers[0] for crowd in crowds_of_customers)
+    journey = JourneyImpact(1, "Purchase", True, 3, (3,), everybody.figures)
+    return story.told(replace(everybody, journeys=(journey,), customers=customers))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.lists(
+            st.lists(st.sampled_from(CLASSES[:6]), min_size=1, max_size=2), min_size=1, max_size=14
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_what_everybody_reads_leaves_no_customer_their_neighbours_number(crowds_of_customers):
+    """Each customer knows their own numbers: what is left of everybody's is of five people, or of nobody."""
+    crowds_ = [
+        [[("Purchase", how) for how in one] for one in crowd] for crowd in crowds_of_customers
+    ]
+    public = {fact.kind for fact in of_crowds(crowds_).facts if fact.public}
+
+    def safe(wanted):
+        behind = [sum(any(map(wanted, one)) for one in crowd) for crowd in crowds_of_customers]
+        for left in (sum(behind), *(sum(behind) - mine for mine in behind)):
+            assert left == 0 or left >= story.K_ANONYMOUS
+
+    if "journey" in public:
+        for name in CLASSES:
+            safe(lambda how, name=name: how == name)
+    if public & {"hit", "failed"}:
+        safe(lambda how: how in FAILS)
+    if "hit" in public:
+        fine = sum(
+            not any(how in FAILS for how in one) for crowd in crowds_of_customers for one in crowd
         )
-        journey = JourneyImpact(1, "Purchase", True, 3, (3,), all_of_it.figures)
-        told = story.told(replace(all_of_it, journeys=(journey,), customers=mine.customers)).facts
-        assert [fact.public for fact in told if fact.kind in {"journey", "hit"}] == [public] * 2
+        assert fine == 0 or fine >= story.K_ANONYMOUS
+    if public & {"waiting", "none_lost"}:
+        safe(lambda how: how == "retried")
+
+
+def test_what_may_be_told_is_told_to_everybody():
+    mine = [[("Purchase", "gave_up")]] * 9 + [[("Purchase", "first_try")]] * 9
+    for others, public in ((3, set()), (5, {"journey", "hit", "failed"})):
+        told = of_crowds([mine, [[("Purchase", "gave_up")]] * others])
+        assert {fact.kind for fact in told.facts if fact.public} == public

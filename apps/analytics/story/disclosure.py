@@ -68,6 +68,14 @@ def public_hit(result: ImpactResult) -> bool:
     )
 
 
+def public_failed(result: ImpactResult) -> bool:
+    """Whether everybody may read how many requests failed: a customer could take their own from it."""
+    hit = result.figures.actors.at_least_hit
+    return enough(hit) and all(
+        enough_or_none(hit - one.figures.actors.at_least_hit) for one in result.customers
+    )
+
+
 def public_part(name: str, result: ImpactResult) -> bool:
     """Whether everybody may read how many attempts ended in this way."""
     people = getattr(result.figures.people, name)

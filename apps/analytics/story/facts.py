@@ -12,8 +12,15 @@ from apps.analytics.results import (
     rfc3339,
 )
 from apps.analytics.stats import Z95, Interval, Lost
-from apps.analytics.story.disclosure import public_hit, public_part
-from apps.analytics.story.opening import harm, journey_fact, of_interval, whom, worst_journey
+from apps.analytics.story.disclosure import public_failed, public_hit, public_part
+from apps.analytics.story.opening import (
+    harm,
+    journey_fact,
+    of_interval,
+    whom,
+    window,
+    worst_journey,
+)
 
 MAX_GAPS = 3
 POWER = (Z95 + 0.8416212335729143) / Z95
@@ -63,6 +70,15 @@ def _counted(n: float) -> dict[str, Any]:
 def _people_facts(result: ImpactResult) -> Iterator[Fact]:
     """How many were hit, and how many requests stand behind it."""
     actors, requests = result.figures.actors, result.figures.requests
+    if requests.failed:
+        # The plain count is nobody's story. It is what is left for everybody where no more may be told.
+        yield Fact(
+            "failed",
+            "requests.failed",
+            **_counted(requests.failed),
+            public=public_failed(result),
+            detail={**window(result), "failed": requests.failed, "total": requests.total},
+        )
     detail = {"whom": whom(result), "failed": requests.failed, "total": requests.total}
     if requests.failed and actors.hit is not None:
         yield Fact(

@@ -12,7 +12,7 @@ from apps.analytics.results import (
     rfc3339,
 )
 from apps.analytics.stats import Interval, Lost
-from apps.analytics.story.disclosure import enough, public_journey, public_part
+from apps.analytics.story.disclosure import public_failed, public_journey, public_part
 
 
 def opening(result: ImpactResult) -> Fact:
@@ -115,14 +115,14 @@ def _harmless(result: ImpactResult) -> Fact:
             "none_lost",
             "attempts.retried",
             value=attempts.retried,
-            public=public_part("retried", result),
+            public=public_part("retried", result) and public_failed(result),
             detail=detail,
         )
     return Fact(
         "begun_before",
         "requests.failed",
         value=requests.failed,
-        public=enough(requests.failed),
+        public=public_failed(result),
         detail=detail,
     )
 

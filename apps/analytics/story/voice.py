@@ -8,7 +8,7 @@ English is what the code says.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from functools import cache
+from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from math import floor, inf, isfinite, log10
@@ -51,6 +51,11 @@ def translations(language: str) -> NullTranslations:
     return GNUTranslations(compiled)
 
 
+@cache
+def _locale(language: str) -> Locale:
+    return Locale.parse(LANGUAGES[language])
+
+
 @dataclass(frozen=True, slots=True)
 class Voice:
     """One language and the time zone of who reads; both as far as they are known."""
@@ -74,7 +79,7 @@ class Voice:
     @property
     def locale(self) -> Locale:
         """The language's CLDR data."""
-        return Locale.parse(LANGUAGES[self.language])
+        return _locale(self.language)
 
     # ---- messages: pybabel collects the arguments of these three ------------------------------------
 
@@ -96,11 +101,11 @@ class Voice:
 
     def number(self, n: float) -> str:
         """A count or decimal: 4,120 · 4.120 · 4 120; in Spanish four digits stand together."""
-        return str(format_decimal(n, locale=self.locale, group_separator=self._grouped(n)))
+        return _number(n, self.language)
 
-    def _grouped(self, n: float) -> bool:
-        # CLDR's minimum of grouped digits, which Babel does not follow.
-        return self.language != "es" or abs(n) >= 10_000
+    def decimal(self, x: float) -> str:
+        """A factor with one digit after the point, whole or not."""
+        return str(format_decimal(x, format="#,##0.0", locale=self.locale))
 
     def percent(self, share: float, digits: int = 0) -> str:
         """A share as people say it: "31 %", "under 1 %", "over 99 %"."""
@@ -129,7 +134,7 @@ class Voice:
                 format=pattern,
                 locale=self.locale,
                 currency_digits=False,
-                group_separator=self._grouped(amount),
+                group_separator=_grouped(amount, self.language),
             )
         )
 
@@ -177,12 +182,7 @@ class Voice:
 
     def where(self) -> str:
         """Whose clock it is: "UTC", "Berlin time"."""
-        name = getattr(self.zone, "key", "UTC")
-        if name in {"UTC", "Etc/UTC"}:
-            return "UTC"
-        city = get_timezone_location(self.zone, locale=self.locale, return_city=True)
-        # "Argentina/Buenos Aires" is how the zone is filed, not what people call it.
-        return self.say("{city} time", city=str(city).rpartition("/")[2])
+        return _where(self)
 
     def clock(self, moment: datetime, *, seconds: bool = False) -> str:
         """A time of day on the reader's clock."""
@@ -195,25 +195,54 @@ class Voice:
 
     def span(self, start: datetime, end: datetime) -> str:
         """ "between 10:04 and 10:30 UTC on 3 November 2026"."""
-        begin, until = start.astimezone(self.zone), end.astimezone(self.zone)
-        if begin.date() != until.date():
-            return self.say(
-                "between {start_day} {start} and {end_day} {end} {zone}",
-                start_day=self.day(start),
-                start=self.clock(start),
-                end_day=self.day(end),
-                end=self.clock(end),
-                zone=self.where(),
-            )
-        odd = any(moment.second or moment.microsecond for moment in (start, end))
-        seconds = odd and (end - start).total_seconds() <= 3600
-        return self.say(
-            "between {start} and {end} {zone} on {day}",
-            start=self.clock(start, seconds=seconds),
-            end=self.clock(end, seconds=seconds),
-            zone=self.where(),
-            day=self.day(start),
+        return _span(self, start, end)
+
+
+# The same for all customers of a window; Babel takes its time over each.
+
+
+@lru_cache(maxsize=4096)
+def _number(n: float, language: str) -> str:
+    grouped = _grouped(n, language)
+    return str(format_decimal(n, locale=_locale(language), group_separator=grouped))
+
+
+def _grouped(n: float, language: str) -> bool:
+    # CLDR's minimum of grouped digits, which Babel does not follow.
+    return language != "es" or abs(n) >= 10_000
+
+
+@lru_cache(maxsize=256)
+def _where(voice: Voice) -> str:
+    name = getattr(voice.zone, "key", "UTC")
+    if name in {"UTC", "Etc/UTC"}:
+        return "UTC"
+    city = get_timezone_location(voice.zone, locale=voice.locale, return_city=True)
+    # "Argentina/Buenos Aires" is how the zone is filed, not what people call it.
+    return voice.say("{city} time", city=str(city).rpartition("/")[2])
+
+
+@lru_cache(maxsize=256)
+def _span(voice: Voice, start: datetime, end: datetime) -> str:
+    begin, until = start.astimezone(voice.zone), end.astimezone(voice.zone)
+    if begin.date() != until.date():
+        return voice.say(
+            "between {start_day} {start} and {end_day} {end} {zone}",
+            start_day=voice.day(start),
+            start=voice.clock(start),
+            end_day=voice.day(end),
+            end=voice.clock(end),
+            zone=voice.where(),
         )
+    odd = any(moment.second or moment.microsecond for moment in (start, end))
+    seconds = odd and (end - start).total_seconds() <= 3600
+    return voice.say(
+        "between {start} and {end} {zone} on {day}",
+        start=voice.clock(start, seconds=seconds),
+        end=voice.clock(end, seconds=seconds),
+        zone=voice.where(),
+        day=voice.day(start),
+    )
 
 
 def rounded(interval: Interval) -> tuple[int, int, int]:

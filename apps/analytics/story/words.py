@@ -226,6 +226,17 @@ def _none_lost(fact: Fact, voice: Voice) -> str:
     )
 
 
+@tells("failed")
+def _failed(fact: Fact, voice: Voice) -> str:
+    return voice.many(
+        "{span}, {n} request of {total} failed.",
+        "{span}, {n} requests of {total} failed.",
+        fact.detail["failed"],
+        span=_span(fact, voice),
+        total=voice.number(fact.detail["total"]),
+    )
+
+
 @tells("begun_before")
 def _begun_before(fact: Fact, voice: Voice) -> str:
     return voice.many(
@@ -599,9 +610,7 @@ def _dark(fact: Fact, voice: Voice) -> str:
 @tells("trait")
 def _trait(fact: Fact, voice: Voice) -> str:
     interval = _interval(fact)
-    times, low, high = (
-        voice.number(round(x, 1)) for x in (interval.estimate, interval.low, interval.high)
-    )
+    times, low, high = (voice.decimal(x) for x in (interval.estimate, interval.low, interval.high))
     return voice.many(
         "At {what}, {n} of {whom} did not get through, about {times} times the share elsewhere, between"
         " {low} and {high}.",
