@@ -24,6 +24,8 @@ STORY := apps/analytics/story
 messages: runtime
 	@.venv/bin/pybabel -q extract --no-location -k say:1 -k many:1,2 -k case:1c,2,3 -o $(STORY)/story.pot $(STORY)
 	@.venv/bin/pybabel -q update --no-wrap --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date -D story -i $(STORY)/story.pot -d $(STORY)/locale
+	@sed -i -E '/^"(Report-Msgid-Bugs-To|POT-Creation-Date|PO-Revision-Date|Last-Translator|Language-Team|Generated-By):/d' \
+		$(STORY)/locale/*/LC_MESSAGES/story.po
 	@rm $(STORY)/story.pot
 
 # What can be made again. PORTAL_HOME (.portal) holds data and is never touched.

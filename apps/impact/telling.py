@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from apps.analytics import story
@@ -118,6 +117,7 @@ _HOW = {
     "hit_at_least": "Distinct people with a failed request, of those that can be told apart.",
     "waiting": "From the first try to the success, less what it usually takes.",
     "slow": "Attempts that worked at once, and took longer than the promised latency.",
+    "meter": "Calls reported as failed, by what the same callers did next: the same again, or something else.",
     "value": "What was given up or never tried, times what one is worth.",
     "businesses": "Businesses with an attempt that did not get through.",
     "hardest": "Businesses by attempts that did not get through.",
@@ -178,9 +178,9 @@ def _how(fact: Fact, result: Mapping[str, Any]) -> str:
         )
     if fact.basis == "not_returned":
         gone = result.get("not_returned") or {}
-        within = timedelta(seconds=gone.get("within_s") or 0).days
         return (
             f"Compared with {ENGLISH.number(gone.get('compared_with') or 0)} people who were as active in"
-            f" the same hours of earlier weeks; both followed for {within} days."
+            " the same hours of earlier weeks; both followed for"
+            f" {ENGLISH.duration(gone.get('within_s') or 0)}."
         )
     return _HOW.get(fact.kind, _COUNTED)

@@ -1,12 +1,15 @@
 """The story reads right: an outage, a fault that hurt nobody, silence, emptiness, a small customer."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from apps.analytics import story
+from apps.analytics.measures import NotReturned
 from apps.analytics.names import Catalogue, CustomerName
-from apps.analytics.stats import Interval
+from apps.analytics.stats import Interval, Lost
 from apps.analytics.story import about, duration, story_for
 from tests.analytics.test_impact import asked
 from tests.analytics.world import DAY, START, ask, event
@@ -126,6 +129,57 @@ def test_intervals_are_rounded_to_what_they_support():
     assert about(Interval(241.3, 178.2, 312.9)) == "about 240, between 180 and 310"
     assert about(Interval(3.2, 1.1, 6.0)) == "about 3, between 1 and 6"
     assert about(Interval(5000.0, 3000.0, 7000.0)) == "about 5,000, between 3,000 and 7,000"
+
+
+def with_(result, **figures):
+    """The result told again with other figures."""
+    return story.told(replace(result, figures=replace(result.figures, **figures)))
+
+
+def returned(low, estimate, high, exposed):
+    return NotReturned(exposed, 9, Interval(estimate, low, high), 5_200, 10 * DAY)
+
+
+def test_a_large_vague_number_does_not_outrank_a_smaller_sure_one(tmp_path):
+    result = ask(tmp_path, outage(280, 32, 3808, customer=1))
+    facts = with_(
+        result,
+        lost=Lost(9_000, 4_000, Interval(2_000, 3, 4_000), "ratio", 4, 90),
+        not_returned=returned(91, 152, 213, 1_700),
+    ).facts
+    order = [fact.kind for fact in story.ranked(facts)]
+    assert order.index("gone") < order.index("lost")
+
+
+def test_what_may_be_as_usual_is_not_told_as_harm(tmp_path):
+    """Nobody was lost, and it says from how many on we would have seen it; or that we would not."""
+    result = ask(tmp_path, outage(280, 32, 3808, customer=1))
+    sharp = " ".join(told(with_(result, not_returned=returned(-6, 1, 9, 300))))
+    assert (
+        "Nobody was lost: those who gave up (300) have been back as usual; we would have seen 10 or more"
+        " stay away."
+    ) in sharp
+    assert "more people than usual" not in sharp
+    blunt = with_(result, not_returned=returned(-16, 1, 19, 40))
+    assert "Nobody was lost" not in " ".join(told(blunt))
+    (unclear,) = (fact for fact in blunt.facts if fact.kind == "gone_unclear")
+    assert story.words(unclear, story.Voice()).endswith("only if 24 or more had stayed away.")
+    came = with_(result, lost=Lost(5_040, 5_010, Interval(30, -40, 90), "ratio", 4, 90))
+    assert (
+        "Nobody stayed away: 5,010 attempts came where about 5,040 are usual at this hour; we would have"
+        " seen 100 or more missing."
+    ) in " ".join(told(came))
+
+
+def test_whoever_answers_for_the_business_reads_first_whom_we_lost(tmp_path):
+    result = with_(
+        ask(tmp_path, outage(280, 32, 3808, customer=1)), not_returned=returned(8, 20, 31, 320)
+    )
+    staff, boss = (
+        [one.basis for one in story.tell(result.facts, reader=reader)] for reader in story.READERS
+    )
+    assert staff[0] == boss[0] == "journeys.Purchase"
+    assert (staff[1], boss[1]) == ("actors.hit", "not_returned")
 
 
 def test_durations_in_words():
