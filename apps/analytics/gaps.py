@@ -22,6 +22,7 @@ def find_gaps(result: ImpactResult, *, proxies: int) -> tuple[Gap, ...]:
         for part in (
             _nothing(result),
             _meters(result),
+            _senders(result),
             _actors(result, proxies),
             _attempts(result),
             _small_numbers(result),
@@ -64,6 +65,19 @@ def _meters(result: ImpactResult) -> Iterator[Gap]:
         " in place of the service",
         tuple(sorted(c.id for c in result.customers if c.figures.requests.doubted)),
     )
+
+
+def _senders(result: ImpactResult) -> Iterator[Gap]:
+    for name, last in result.silent[:1]:
+        others = len(result.silent) - 1
+        more = f", and {others} more services likewise" if others else ""
+        heard = datetime.fromtimestamp(last / 1000, UTC)
+        yield Gap(
+            "sender",
+            "Did nobody come, or did the sender stop?",
+            f"{name} has sent nothing since {heard:%d %B %Y %H:%M} UTC{more}",
+            "Look whether what sends its log or events still runs, and send what it kept back",
+        )
 
 
 def _actors(result: ImpactResult, proxies: int) -> Iterator[Gap]:

@@ -395,6 +395,8 @@ class ImpactResult:
     """The same told to staff in English."""
     traits: tuple[TraitImpact, ...] = ()
     meters: tuple[MeterImpact, ...] = ()
+    silent: tuple[tuple[str, int], ...] = ()
+    """Services that send nothing any more, and when each was last heard."""
 
     def customer(self, customer_id: int) -> CustomerImpact | None:
         """The row of one customer, or None when they made no request in the window."""
@@ -412,6 +414,7 @@ class ImpactResult:
             "operations": [operation.as_json() for operation in self.operations],
             "customers": [customer.as_json() for customer in self.customers],
             "kinds": kinds_json(self.customers),
+            "stopped": [{"service": name, "last": rfc3339(last)} for name, last in self.silent],
             "broken_meters": [one.as_json() for one in self.meters],
             "traits": [trait_json(one) for one in self.traits],
             "tenets": [dict(tenet) for tenet in self.tenets],

@@ -280,6 +280,7 @@ def customers(draw, number):
 
 
 GAPS = (
+    "sender",
     "meter",
     "actor",
     "proxy",

@@ -95,6 +95,8 @@ def _lost(facts: Facts, scope: Scope, with_actor: float, n: int, failed: int) ->
         return CannotTell(
             "retries cannot be told from new attempts: too few requests carry an actor"
         )
+    if facts.stopped and (scope[0] != "operation" or facts.services.get(scope[1]) in facts.stopped):
+        return CannotTell("a service sends nothing any more: nobody came, or its sender stopped")
     if scope in facts.lost:
         return facts.lost[scope]
     overall = facts.lost.get(EVERYBODY, CannotTell("no earlier weeks to compare with"))
@@ -162,6 +164,10 @@ def assemble(
         ),
         gaps=(),
         traits=facts.traits,
+        silent=tuple(
+            (names.services.get(service, f"service {service}"), last)
+            for service, last in sorted(facts.stopped.items())
+        ),
         meters=tuple(
             MeterImpact(
                 tuple(names.services.get(of, f"service {of}") for of in one.services),

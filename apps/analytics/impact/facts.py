@@ -60,6 +60,8 @@ class Facts:
         default_factory=lambda: CannotTell("no earlier weeks to compare with")
     )
     traits: tuple[TraitImpact, ...] = ()
+    stopped: dict[int, int] = field(default_factory=dict)
+    services: dict[int, int] = field(default_factory=dict)  # of operations
     basis: dict[str, Any] = field(default_factory=dict)
 
 
@@ -68,11 +70,13 @@ def gather(
 ) -> Facts:
     run.step("reading and cleaning events")
     facts = Facts(clean(run, frame))
+    facts.stopped = measures.stopped(run, frame)
     run.step("finding failures and what followed")
     build_chains(run, frame)
     _add_usual_latency(run, frame)
     run.step("counting attempts")
     facts.touched = _by_scope(run.rows(_TOUCHED_CELLS))
+    facts.services = dict(run.rows("SELECT DISTINCT operation, service FROM touched"))
     facts.apart = _by_scope(run.rows(fill(_APART, start=frame.start_ms, end=frame.end_ms)))
     facts.dropped = {
         scope: int(row[0])

@@ -7,6 +7,7 @@ from apps.analytics.measures.felt import UPTIME_MIN_ACTORS, outages, user_uptime
 from apps.analytics.measures.found import CannotTell, NotReturned, Outage, StillAway, UserUptime
 from apps.analytics.measures.history import lost, open_history
 from apps.analytics.measures.returns import Days, actor_day_sql, not_returned, return_reads
+from apps.analytics.measures.senders import stopped
 from apps.analytics.measures.traits import TimesAsMany, TraitImpact, by_traits
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "open_history",
     "outages",
     "return_reads",
+    "stopped",
     "user_uptime",
     "usual_latency",
 ]

@@ -1,6 +1,7 @@
 """The lost, who never even tried: attempts that usually come at this hour of the week and did not."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -61,11 +62,16 @@ def lost(
 
     Keys: ("all", 0), ("operation", id), ("customer", id). A start is a request that does not follow
     a failure of the same actor at the same thing within W. Weeks differ by exactly seven days.
-    Refuses where fewer than 3 weeks or 30 expected (see `stats.lost_attempts`).
+    Of a window whose end is not known yet, the part that is. Refuses where fewer than 3 weeks or 30
+    expected (see `stats.lost_attempts`).
     """
+    # What is not known yet is not missing: the window is compared as far as it is seen.
+    frame = replace(frame, end_ms=min(frame.end_ms, frame.seen_until_ms + 1))
     length_ms = frame.end_ms - frame.start_ms
     if length_ms > WEEK_MS // 2:
         return {("all", 0): CannotTell("the window is longer than half a week")}
+    if length_ms < BIN_MS / 2:
+        return {("all", 0): CannotTell("next to nothing of the window is known yet")}
     per_window = max(1, round(length_ms / BIN_MS))
     bin_ms = length_ms / per_window
     control = max(1, round(CONTROL_MS / bin_ms))

@@ -730,6 +730,10 @@ def _gap_plain(code: str, voice: Voice) -> str:
         return voice.say(
             "We cannot say how many people are behind the proxy: its addresses stand for many people."
         )
+    if code == "sender":
+        return voice.say(
+            "We cannot say whether nobody came or a sender stopped: a service sends nothing any more."
+        )
     if code == "meter":
         return voice.say("We cannot say whether those calls failed.")
     if code == "lost_attempts":
