@@ -129,7 +129,7 @@ def test_ten_sessions_are_too_few_for_medians_and_say_so(tmp_path, capsys):
 
 
 def test_a_service_that_sends_nothing_any_more_is_no_missing_demand(monkeypatch):
-    plan = Plan.scenario("none", seed=22, events=400_000, weeks=4)
+    plan = Plan.scenario("none", seed=22, events=300_000, weeks=4)
     start, end = plan.window_ms
     middle, until = (start + end) // 2, end + 3 * HOUR_MS
     full = result_of(plan, weeks=3, until_ms=until)
@@ -156,7 +156,7 @@ def test_a_service_that_sends_nothing_any_more_is_no_missing_demand(monkeypatch)
 
 
 def test_silence_that_ends_is_a_silent_outage():
-    plan = Plan.scenario("silence", seed=23, events=400_000, weeks=4)
+    plan = Plan.scenario("silence", seed=23, events=150_000, weeks=4)
     result = result_of(plan, weeks=3)
     assert result.silent == ()
     assert isinstance(result.figures.lost, Lost)
@@ -165,7 +165,7 @@ def test_silence_that_ends_is_a_silent_outage():
 
 
 def test_what_is_not_known_yet_is_not_missing():
-    plan = Plan.scenario("none", seed=24, events=400_000, weeks=4)
+    plan = Plan.scenario("none", seed=24, events=150_000, weeks=4)
     start, end = plan.window_ms
     result = result_of(plan, weeks=3, until_ms=(start + end) // 2)
     assert isinstance(result.figures.lost, Lost)
