@@ -29,6 +29,8 @@ class Facts:
     update: Update | None
     advice: Advice | None
     sender: User | None
+    language: str  # of who will read it
+    zone: str
 
 
 def subject(facts: Facts) -> str:
@@ -46,7 +48,7 @@ def text(facts: Facts, *, purpose: str) -> str:
 
 
 def _opening(facts: Facts, *, purpose: str) -> str:
-    incident, where = facts.incident, facts.customer.time_zone
+    incident, where = facts.incident, facts.zone
     title = one_line(incident.title)
     day = f"{incident.started_at.astimezone(UTC):%A %-d %B}"
     end = incident.ended_at or incident.resolved_at
@@ -68,12 +70,11 @@ def _period(begin: datetime, end: datetime, where: str) -> str:
 def _numbers(facts: Facts) -> list[str]:
     if facts.impact is None or not facts.impact.story:
         return []
-    customer = facts.customer
     told = to_them(
         facts.impact.result.get("facts"),
         facts.impact.story,
-        language=customer.language,
-        zone=customer.time_zone,
+        language=facts.language,
+        zone=facts.zone,
     )
     lines = "\n".join(f"- {one_line(sentence)}" for sentence in told.sentences)
     so_far = facts.incident.is_live and facts.incident.ended_at is None
@@ -84,9 +85,7 @@ def _known(facts: Facts) -> list[str]:
     update = facts.update
     if update is None or update.published_at is None:
         return []
-    parts = [
-        _heading(f"What we know, as of {clock(update.published_at, facts.customer.time_zone)}")
-    ]
+    parts = [_heading(f"What we know, as of {clock(update.published_at, facts.zone)}")]
     parts.append(update.text.strip())
     if update.advice.strip():
         parts.append(update.advice.strip())
@@ -116,7 +115,7 @@ def _close(facts: Facts) -> str:
     lines = []
     update = facts.update
     if facts.incident.is_live and update is not None and update.next_update_at:
-        when = clock(update.next_update_at, facts.customer.time_zone)
+        when = clock(update.next_update_at, facts.zone)
         lines.append(
             f"The next word from us comes by {when}, and stands here: <{settings.PORTAL_URL}/>"
         )

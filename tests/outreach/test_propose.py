@@ -68,6 +68,30 @@ def test_a_draft_tells_their_numbers_in_their_language(world):
     assert "- Pendant 22 minutes, de 11:05:00 à 11:27:00 (heure locale\u00a0: Paris)" in text
 
 
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [([], "60 de sus 480 solicitudes fallaron"), (["de"], "60 of your 480 requests failed")],
+)
+def test_who_reads_the_draft_decides_the_language_when_they_agree(world, others, said):
+    """All of them Spanish: Spanish. Different ones: the customer's."""
+    hooli = make_customer("Hooli")
+    for number, language in enumerate(["es", "es", *others]):
+        make_contact(hooli, f"Person {number}", language=language, time_zone="America/Lima")
+    incident = make_incident("Search is slow")
+    attach(incident, make_snapshot(hooli, result={"facts": facts_of_theirs()}))
+    publish(incident, world.alice)
+
+    jobs.propose(now=NOW)
+
+    draft = Outreach.objects.get(customer=hooli)
+    assert said in draft.text
+    assert "05:04 America/Lima" in draft.text
+    new_snapshot(incident, hooli, story="It grew.", now=SOON + timedelta(minutes=9))
+    jobs.sweep(now=SOON + timedelta(minutes=10))
+    draft.refresh_from_db()
+    assert "It grew." in draft.text  # of a snapshot that keeps no facts: as it was written
+
+
 def test_nothing_is_proposed_before_an_update_is_published(world):
     quiet = make_incident("Quiet")
     attach(quiet, make_snapshot(world.acme, now=NOW + timedelta(minutes=1)))

@@ -88,7 +88,7 @@ def _write(
     now: datetime,
 ) -> bool:
     """Write one draft unless somebody else just did; say whether it was written."""
-    facts = facts_for(incident, customer)
+    facts = facts_for(incident, customer, recipients)
     outreach, created = Outreach.objects.get_or_create(
         incident=incident,
         customer=customer,

@@ -1,8 +1,9 @@
 """What a draft says: the facts about one customer, and a draft written anew by them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
-from apps.customers.models import Customer
+from apps.customers.models import Contact, Customer
 from apps.guidance.queries import advice_for
 from apps.incidents.models import Incident
 from apps.outreach import drafting, queries
@@ -15,8 +16,11 @@ from apps.outreach.models import (
 FAILING = "5xx"
 
 
-def facts_for(incident: Incident, customer: Customer) -> drafting.Facts:
-    """Collect what a draft to `customer` is written from, as of now."""
+def facts_for(
+    incident: Incident, customer: Customer, recipients: Iterable[Contact] = ()
+) -> drafting.Facts:
+    """Collect what a draft to these people of `customer` is written from, as of now."""
+    people = list(recipients)
     impacts = queries.latest_impacts(incidents=[incident.pk], customers=[customer.pk])
     impact = impacts.get((incident.pk, customer.pk))
     return drafting.Facts(
@@ -26,12 +30,19 @@ def facts_for(incident: Incident, customer: Customer) -> drafting.Facts:
         update=queries.latest_update(incident),
         advice=advice_for(FAILING, customer.kind),
         sender=customer.account_manager,
+        language=_shared([one.language for one in people], unset="en") or customer.language,
+        zone=_shared([one.time_zone for one in people], unset="UTC") or customer.time_zone,
     )
+
+
+def _shared(values: list[str], *, unset: str) -> str:
+    """Return what all who will read it have set; empty where they differ, or left it as it was."""
+    return values[0] if len(set(values)) == 1 and values[0] != unset else ""
 
 
 def redraft(outreach: Outreach, *, now: datetime) -> None:
     """Write the draft anew from what is known now; the caller holds its lock."""
-    facts = facts_for(outreach.incident, outreach.customer)
+    facts = facts_for(outreach.incident, outreach.customer, outreach.recipients.all())
     outreach.subject = drafting.subject(facts)
     outreach.text = drafting.text(facts, purpose=outreach.purpose)
     outreach.snapshot_id = facts.impact.snapshot_id if facts.impact else None
