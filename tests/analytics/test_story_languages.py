@@ -319,6 +319,7 @@ def results(draw):
                     st.lists(st.tuples(names, counts, st.floats(0.5, 40)), max_size=2)
                 )
             ),
+            silent=draw(st.sampled_from([(), (("Shop", START - HOUR),)])),
             meters=tuple(
                 MeterImpact((name,), ("buy",), 900, Conduct(50, 0.2, 0.01, 0.7, 0.01), None)
                 for name in draw(st.lists(names, max_size=1))

@@ -291,7 +291,17 @@ def _promise_facts(result: ImpactResult) -> Iterator[Fact]:
         )
 
 
-TOLD_GAPS = ("actor", "proxy", "attempts", "open", "provisional", "lost_attempts", "not_returned")
+TOLD_GAPS = (
+    "sender",
+    "meter",
+    "actor",
+    "proxy",
+    "attempts",
+    "open",
+    "provisional",
+    "lost_attempts",
+    "not_returned",
+)
 
 
 def gaps_told(result: ImpactResult) -> list[Gap]:
@@ -317,5 +327,14 @@ def gap_fact(gap: Gap, result: ImpactResult) -> Fact:
             "cannot_tell": figures.attempts.cannot_tell,
             "open": figures.attempts.open,
             "known_until": rfc3339(min(result.as_of_ms, result.watermark_ms)),
+            **_sender(gap, result),
         },
     )
+
+
+def _sender(gap: Gap, result: ImpactResult) -> dict[str, Any]:
+    """Which service went silent, and when it was last heard of."""
+    if gap.code != "sender" or not result.silent:
+        return {}
+    name, last = result.silent[0]
+    return {"service": name, "heard": rfc3339(last)}

@@ -677,6 +677,8 @@ def _gap(fact: Fact, voice: Voice) -> str:
         "open": _gap_open,
         "provisional": _gap_provisional,
     }
+    if "service" in fact.detail:
+        return _gap_sender(fact, voice)
     teller = tellers.get(fact.detail["code"])
     return teller(fact, voice) if teller else _gap_plain(fact.detail["code"], voice)
 
@@ -725,14 +727,22 @@ def _gap_provisional(fact: Fact, voice: Voice) -> str:
     )
 
 
+def _gap_sender(fact: Fact, voice: Voice) -> str:
+    heard = _moment(fact.detail["heard"])
+    return voice.say(
+        "We cannot say whether nobody came or a sender stopped: {service} has sent nothing since {day},"
+        " {time} ({zone}).",
+        service=voice.quoted(fact.detail["service"]),
+        day=voice.day(heard),
+        time=voice.clock(heard),
+        zone=voice.where(),
+    )
+
+
 def _gap_plain(code: str, voice: Voice) -> str:
     if code == "proxy":
         return voice.say(
             "We cannot say how many people are behind the proxy: its addresses stand for many people."
-        )
-    if code == "sender":
-        return voice.say(
-            "We cannot say whether nobody came or a sender stopped: a service sends nothing any more."
         )
     if code == "meter":
         return voice.say("We cannot say whether those calls failed.")
