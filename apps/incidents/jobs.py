@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from apps.accounts.models import User
 from apps.core.nudge import nudge
 from apps.customers.models import Kind
+from apps.impact import comparing
 from apps.impact.actions import request_run as request_impact_run
 from apps.impact.models import ImpactRun, ImpactSnapshot, RunState
 from apps.incidents import severity
@@ -153,8 +154,30 @@ def _take_note(
             text=f"Snapshot #{snapshot.pk}: {finding}"[:500],
             user=None,
         )
+    if not snapshot.provisional:
+        _note_difference(incident, snapshot, now=now)
     if not newer.exists():
         _propose(incident, snapshot, proposals, now=now)
+
+
+def _note_difference(incident: Incident, snapshot: ImpactSnapshot, *, now: datetime) -> None:
+    """Say on the timeline how the first final answer differs from the last provisional one."""
+    others = ImpactSnapshot.objects.filter(run__incident_run__incident=incident).exclude(
+        pk=snapshot.pk
+    )
+    before = others.filter(provisional=True).defer("result").order_by("-created_at", "-pk").first()
+    if before is None or others.filter(provisional=False).exists():
+        return
+    differs = comparing.differences(before.overall, snapshot.overall)
+    said = f"{before.as_of:%d %B %H:%M} UTC"
+    text = (
+        f"What we know now differs from what we said as of {said}: {differs}"
+        if differs
+        else f"What we said as of {said} holds: who gave up has had a day to come back"
+    )
+    TimelineEvent.objects.create(
+        incident=incident, at=now, kind="snapshot", text=text[:500], user=None
+    )
 
 
 def headline(result: dict[str, Any]) -> str:

@@ -49,6 +49,11 @@ def _snapshots(incident: Any) -> QuerySet[ImpactSnapshot]:
     )
 
 
+def snapshots(incident: Incident) -> QuerySet[ImpactSnapshot]:
+    """Return the incident's snapshots, the newest first, without their customers."""
+    return _snapshots(incident).defer("result")
+
+
 # The list
 
 

@@ -10,6 +10,7 @@ app_name = "incidents"
 incident_urls = [
     path("", views.room, name="room"),
     path("customers/", views.customers, name="customers"),
+    path("compare/", views.compare, name="compare"),
     path("timeline/", views.timeline, name="timeline"),
     path("edit/", views.edit, name="edit"),
     path("state/", views.state, name="state"),

@@ -1,19 +1,25 @@
 """The list, the room, and its two long tables."""
 
+from typing import Any
+
 from django.core.paginator import Paginator
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from apps.accounts.access import PortalRequest, allowed
-from apps.core.http import render_partial
+from apps.core.http import number, render_partial
+from apps.impact import comparing
 from apps.impact.queries import READERS, STAFF, customer_rows
 from apps.incidents import queries
 from apps.incidents.models import (
     State,
 )
 from apps.incidents.views.common import incident_or_404, query_with
+
+MOST_SNAPSHOTS = 200
+"""Of one incident that can be chosen from: at one every five minutes, two thirds of a day."""
 
 
 @allowed("console")
@@ -112,6 +118,35 @@ def customers(request: PortalRequest, pk: int) -> HttpResponse:
             "sort": sort,
         },
     )
+
+
+@allowed("console")
+@require_safe
+def compare(request: PortalRequest, pk: int) -> HttpResponse:
+    """Show two snapshots beside each other: what we believed, and what we believe now."""
+    incident = incident_or_404(request, pk)
+    known = list(queries.snapshots(incident)[:MOST_SNAPSHOTS])
+    by_pk = {one.pk: one for one in known}
+    asked = [number(request.GET.get(name)) for name in ("before", "after")]
+    if any(one is not None and one not in by_pk for one in asked):
+        raise Http404
+    after = by_pk[asked[1]] if asked[1] else known[0] if known else None
+    earlier = [one for one in known if after and one.pk != after.pk]
+    before = by_pk[asked[0]] if asked[0] else earlier[0] if earlier else None
+    context: dict[str, Any] = {
+        "incident": incident,
+        "known": known,
+        "before": before,
+        "after": after,
+    }
+    if before and after:
+        moved = comparing.moved_customers(user=request.user, before=before.pk, after=after.pk)
+        context |= {
+            "lines": comparing.lines(before.overall, after.overall),
+            "page": Paginator(moved, 50).get_page(request.GET.get("page")),
+            "windows_differ": before.overall.get("window") != after.overall.get("window"),
+        }
+    return render(request, "incidents/compare.html", context)
 
 
 @allowed("console")
