@@ -1,21 +1,17 @@
-"""What a person asks of the impact computation."""
+"""Asking for a computation, and stopping it."""
 
 from datetime import datetime
 
 from django.db import transaction
 
-from apps.accounts.models import AuditEvent, User
+from apps.accounts.models import User
 from apps.catalog.models import Service
 from apps.core.nudge import nudge
-from apps.impact.models import Gap, ImpactRun, RunState
+from apps.impact.models import ImpactRun, RunState
 
 
 class UnableToRequestRun(Exception):
     """The window asked for cannot be computed; the message says why."""
-
-
-class UnableToAssign(Exception):
-    """The gap cannot be given to this person; the message says why."""
 
 
 @transaction.atomic
@@ -54,26 +50,3 @@ def cancel_run(*, run: ImpactRun, now: datetime) -> bool:
             state=RunState.CANCELLED, claim_token=None, lease_until=None, finished_at=now
         )
     )
-
-
-@transaction.atomic
-def assign_gap(*, gap: Gap, owner: User | None, user: User, now: datetime) -> Gap:
-    """Give an open gap to `owner`, or to nobody. Raises UnableToAssign."""
-    if not user.can("incident.edit"):
-        raise UnableToAssign("Your role does not let you do this.")
-    locked = Gap.objects.select_for_update().get(pk=gap.pk)
-    if locked.closed_at:
-        raise UnableToAssign("This gap has closed: the question can be answered now.")
-    if owner and not owner.can("incident.edit"):
-        raise UnableToAssign(f"{owner} cannot close gaps.")
-    before, locked.owner = locked.owner_id, owner
-    locked.save(update_fields=["owner"])
-    AuditEvent.note(
-        at=now,
-        user=user,
-        action="gap.assign",
-        target=locked,
-        before=before,
-        after=owner and owner.pk,
-    )
-    return locked

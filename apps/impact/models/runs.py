@@ -1,4 +1,4 @@
-"""Runs, snapshots and gaps."""
+"""Runs, and the snapshots that they end in."""
 
 from typing import Self
 
@@ -144,34 +144,3 @@ class CustomerImpact(models.Model):
 
     def __str__(self) -> str:
         return f"{self.customer}: {self.grade}"
-
-
-class Gap(models.Model):
-    """A question about customers that the data could not answer, and what would close it."""
-
-    code = models.CharField(max_length=40)
-    question = models.CharField(max_length=300)
-    why = models.CharField(max_length=500)
-    closes_by = models.TextField(blank=True)
-    service = models.ForeignKey(Service, null=True, blank=True, on_delete=models.CASCADE)
-    owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
-    )
-    first_snapshot = models.ForeignKey(ImpactSnapshot, on_delete=models.PROTECT, related_name="+")
-    latest_snapshot = models.ForeignKey(ImpactSnapshot, on_delete=models.PROTECT, related_name="+")
-    opened_at = models.DateTimeField()
-    closed_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                "code",
-                "service",
-                condition=models.Q(closed_at=None),
-                nulls_distinct=False,
-                name="gap_open_once",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.question

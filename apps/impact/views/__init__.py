@@ -1,0 +1,5 @@
+"""Pages of impact."""
+
+from apps.impact.views.gaps import assign, gaps
+
+__all__ = ["assign", "gaps"]
