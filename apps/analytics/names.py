@@ -83,10 +83,10 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """The files that hold one earlier week. `back` 1 is the week before the window's own.
+    """The files that hold the window, shifted to an earlier week. `back` 1 is the week before its own.
 
-    The whole seven days up to the end of the window, shifted, give the placebo windows their
-    number; the shifted window and the three hours before it are the least that is of use.
+    They tell who was there. The days around them tell the rest (`daily.Days`); where those are not given,
+    these files stand for them and should hold the whole seven days up to the end of the shifted window.
     """
 
     back: int

@@ -5,14 +5,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from apps.analytics.daily import Days
 from apps.analytics.impact import ImpactResult
-from apps.analytics.measures import Days, return_reads
+from apps.analytics.measures import return_reads
 from apps.analytics.names import Catalogue, CustomerName, JourneyName, OperationName, Week
 from apps.catalog import queries as catalog
 from apps.catalog.models import Journey, Operation, Service
 from apps.customers.models import Customer
 from apps.telemetry import queries as telemetry
-from apps.telemetry.rollups import actor_days
+from apps.telemetry import rollups
 from apps.tenets.models import Clause, ClauseKind, VersionState
 
 WEEKS = 4
@@ -71,22 +72,19 @@ def files(start_ms: int, end_ms: int) -> list[str]:
 def earlier_weeks(start_ms: int, end_ms: int) -> list[Week]:
     """Return the earlier weeks whose same window has data, newest first."""
     week = 7 * 24 * 3600 * 1000
-    return [
-        Week(back, tuple(files(end_ms - week * (back + 1), end_ms - week * back)))
+    found = (
+        Week(back, tuple(files(start_ms - week * back, end_ms - week * back)))
         for back in range(1, WEEKS + 1)
-        if files(start_ms - week * back, end_ms - week * back)
-    ]
+    )
+    return [one for one in found if one.files]
 
 
 def days(start_ms: int, end_ms: int, *, seen_ms: int, weeks: Sequence[Week]) -> Days:
-    """Return what says who was seen on which day, for who did not return."""
-    span = return_reads(
-        start_ms=start_ms, end_ms=end_ms, seen_ms=seen_ms, weeks=[week.back for week in weeks]
-    )
-    found = actor_days(*span)
-    return Days(
-        {day: str(path) for day, path in found.rolled.items()},
-        tuple(str(path) for path in found.segments),
+    """Return what says who came on which day and what began in which minute."""
+    return rollups.days(
+        *return_reads(
+            start_ms=start_ms, end_ms=end_ms, seen_ms=seen_ms, weeks=[week.back for week in weeks]
+        )
     )
 
 

@@ -188,12 +188,12 @@ class CustomerDay(models.Model):
 
 
 class Rollup(models.Model):
-    """A file that says who was seen on a UTC day (`rollups.make`), and from which segments it was made."""
+    """A folder of what one UTC day brought (`rollups.make`), and from which segments it was made."""
 
     day = models.IntegerField(primary_key=True)  # since 1970
     path = models.CharField(max_length=200)  # below EVENTS_DIR
     basis = models.CharField(max_length=100)  # changes with the day's segments
-    rows = models.BigIntegerField()
+    rows = models.BigIntegerField()  # of who was seen
     bytes = models.BigIntegerField()
     made_at = models.DateTimeField()
 

@@ -1,69 +1,75 @@
-"""Who was seen on which day, rolled up beside the segments: one file per finished day, made whole from its segments.
+"""Finished days, rolled up beside the segments: one folder per day (`analytics.daily`), made whole from its segments.
 
-A day whose segments have changed is made again; until then readers take its segments (`actor_days`).
+A day whose segments have changed (more came in, compaction, erasure) is made again; until then readers take
+its segments (`days`).
 """
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from shutil import rmtree
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import QuerySet
 
-from apps.analytics.attempts import DAY_MS
-from apps.analytics.measures import actor_day_sql
-from apps.analytics.sql import events_from, literal
+from apps.analytics.daily import BEFORE_MS, Days, write_day
+from apps.analytics.sql import Runner
 from apps.core.computing import computing
 from apps.core.files import sync
 from apps.telemetry.models import Rollup, Segment
 from apps.telemetry.queries import watermark
 
-FOLDER = Path("rollups") / "actors"
+FOLDER = Path("rollups")
+DAY_MS = 86_400_000
+FORM = 2
+"""Part of every basis: raise it when what `write_day` writes changes, and all days are made again."""
 AGAIN = timedelta(minutes=15)
 """A day to which more still comes in is made again no more often than this."""
 GRACE = timedelta(hours=1)
-"""A file that is no longer named may still be read by a run that began before."""
+"""A folder that is no longer named may still be read by a run that began before."""
 
-# A segment lies within one hour of event time, so within one day.
-_DAYS = """
-    SELECT min_ts / 86400000 AS day, count(*) || ',' || sum(rows) || ',' || max(id) AS basis
-    FROM telemetry_segment WHERE deleted_at IS NULL AND min_ts >= %s AND min_ts < %s GROUP BY 1
+# A segment lies within one hour of event time, so within one day; the last hour of a day is part of the next one's too.
+_BASES = """
+    WITH live AS (
+        SELECT min_ts, rows, id FROM telemetry_segment
+        WHERE deleted_at IS NULL AND min_ts >= %(first)s - %(before)s AND min_ts < %(last)s
+    ), parts AS (
+        SELECT min_ts / 86400000 AS day, true AS own, rows, id FROM live
+        UNION ALL
+        SELECT (min_ts + %(before)s) / 86400000, false, rows, id FROM live
+        WHERE min_ts / 86400000 <> (min_ts + %(before)s) / 86400000
+    )
+    SELECT day, concat_ws(',', %(form)s, count(*), sum(rows), max(id)) FROM parts
+    WHERE day >= %(first)s / 86400000 AND day < %(last)s / 86400000 GROUP BY day HAVING bool_or(own)
 """
 
 
-@dataclass(frozen=True)
-class ActorDays:
-    """What says who was seen on which day: a roll-up's file by day since 1970, segments for the other days."""
-
-    rolled: dict[int, Path]
-    segments: list[Path]
-
-
-def actor_days(start_ms: int, end_ms: int) -> ActorDays:
-    """Return what to read for the days of [start, end)."""
+def days(start_ms: int, end_ms: int) -> Days:
+    """Return what to read for [start, end): roll-ups of the days that lie in it whole, segments of the others."""
     root = Path(settings.EVENTS_DIR)
-    first, last = start_ms // DAY_MS, -(-end_ms // DAY_MS)
+    first, last = -(-start_ms // DAY_MS), end_ms // DAY_MS
     there = _bases(first, last)
     rolled = {
-        one.day: root / one.path
+        one.day: str(root / one.path)
         for one in Rollup.objects.filter(day__in=there)
         if one.basis == there[one.day]
     }
     found = (
         Segment.objects.live()
-        .filter(min_ts__gte=first * DAY_MS, min_ts__lt=last * DAY_MS)
+        .overlapping(start_ms=start_ms - BEFORE_MS, end_ms=end_ms)
         .order_by("min_ts", "pk")
     )
-    return ActorDays(
+    return Days(
         rolled,
-        [
-            root / path
+        tuple(
+            str(root / path)
             for path, min_ts in found.values_list("path", "min_ts")
-            if min_ts // DAY_MS not in rolled
-        ],
+            # The last hour of a day is read with the next one.
+            if not {min_ts // DAY_MS, (min_ts + BEFORE_MS) // DAY_MS} <= rolled.keys()
+        ),
     )
 
 
@@ -87,69 +93,81 @@ def due(*, now: datetime) -> list[int]:
 def make_next(*, now: datetime) -> bool:
     """Make the roll-up that is due next; say whether one was made.
 
-    Safe to run twice and at once: of two that make the same day the second leaves a file that nobody names.
+    Safe to run twice and at once: of two that make the same day the second leaves a folder that nobody names.
     """
-    days = due(now=now)
-    if not days:
+    waiting = due(now=now)
+    if not waiting:
         return False
-    make(days[0], now=now)
+    make(waiting[0], now=now)
     return True
 
 
 def make(day: int, *, now: datetime) -> Rollup:
     """Make the roll-up of one day from its segments as they are now, durable before it is named."""
     basis = _bases(day, day + 1)[day]
-    found = Segment.objects.live().filter(min_ts__gte=day * DAY_MS, min_ts__lt=(day + 1) * DAY_MS)
+    start, end = day * DAY_MS, (day + 1) * DAY_MS
+    found = Segment.objects.live().filter(min_ts__gte=start - BEFORE_MS, min_ts__lt=end)
     root = Path(settings.EVENTS_DIR)
-    paths = [str(root / path) for path in found.order_by("pk").values_list("path", flat=True)]
+    files = [str(root / path) for path in found.order_by("pk").values_list("path", flat=True)]
     digest = sha256(f"{basis} {now.isoformat()} {os.getpid()}".encode()).hexdigest()[:16]
-    name = FOLDER / f"{day}-{digest}.parquet"
-    (root / FOLDER).mkdir(parents=True, exist_ok=True)
+    name = FOLDER / f"{day}-{digest}"
     temporary = root / FOLDER / f".{name.name}.part"
+    temporary.mkdir(parents=True)
     try:
-        rows = _write(paths, temporary)
+        with computing("rollup") as con:
+            rows = write_day(Runner(con), day, files, temporary)
+        written = list(temporary.iterdir())
+        for one in (*written, temporary):
+            sync(one)
+        size = sum(one.stat().st_size for one in written)
         temporary.rename(root / name)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        rmtree(temporary, ignore_errors=True)
         raise
     sync(root / FOLDER)
+    _let_go(Rollup.objects.filter(day=day), now=now)
     made, _ = Rollup.objects.update_or_create(
         day=day,
-        defaults={
-            "path": str(name),
-            "basis": basis,
-            "rows": rows,
-            "bytes": (root / name).stat().st_size,
-            "made_at": now,
-        },
+        defaults={"path": str(name), "basis": basis, "rows": rows, "bytes": size, "made_at": now},
     )
     return made
 
 
 def sweep_files(*, now: datetime) -> int:
-    """Remove files that no roll-up names any more, once nobody can be reading them; return how many."""
+    """Forget days that have no segment any more, and remove what no roll-up names once nobody can be reading it.
+
+    Returns how many folders and files were removed.
+    """
+    span = Rollup.objects.order_by("day").values_list("day", flat=True)
+    if (first := span.first()) is not None and (last := span.last()) is not None:
+        there = _bases(first, last + 1)
+        gone = Rollup.objects.exclude(day__in=there)
+        _let_go(gone, now=now)
+        gone.delete()
     root = Path(settings.EVENTS_DIR)
     named = set(Rollup.objects.values_list("path", flat=True))
     limit = (now - GRACE).timestamp()
     removed = 0
     for path in (root / FOLDER).glob("*"):
         if str(path.relative_to(root)) not in named and path.stat().st_mtime < limit:
-            path.unlink(missing_ok=True)
+            if path.is_dir():
+                rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
             removed += 1
     return removed
 
 
-def _write(paths: Iterable[str], target: Path) -> int:
-    with computing("rollup") as con:
-        (rows,) = con.execute(
-            f"COPY ({actor_day_sql(events_from(list(paths)))}) TO {literal(str(target))}"
-            " (FORMAT parquet, COMPRESSION zstd)"
-        ).fetchall()[0]
-    sync(target)
-    return int(rows)
+def _let_go(rollups: QuerySet[Rollup], *, now: datetime) -> None:
+    """Let the time of grace of these folders begin now: a run may have just been told to read them."""
+    for path in rollups.values_list("path", flat=True):
+        with suppress(FileNotFoundError):
+            os.utime(Path(settings.EVENTS_DIR) / path, (now.timestamp(), now.timestamp()))
 
 
 def _bases(first: int, last: int) -> dict[int, str]:
+    """What each day of [first, last) is to be made from, as text that changes with it."""
+    bounds = {"first": first * DAY_MS, "last": last * DAY_MS, "before": BEFORE_MS, "form": FORM}
     with connection.cursor() as cursor:
-        cursor.execute(_DAYS, [first * DAY_MS, last * DAY_MS])
+        cursor.execute(_BASES, bounds)
         return dict(cursor.fetchall())

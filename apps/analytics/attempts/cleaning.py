@@ -13,6 +13,7 @@ SKEW_MIN_EVENTS = 20
 SKEW_MAX_SPREAD_MS = 10_000
 FEW_HOSTS = 32
 OUTCOME = Fragment("outcome")
+SAME_REQUEST = Fragment("service, request")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +74,33 @@ def clean(run: Runner, frame: Frame) -> Cleaned:
     return Cleaned(tuple(proxies), tuple(probes), skewed, has_duplicates, meters)
 
 
-def remove_duplicates(run: Runner, *, source: str, target: str) -> bool:
+def remove_duplicates(
+    run: Runner, *, source: str, target: str, by: Fragment = SAME_REQUEST
+) -> bool:
     """Keep one event per (service, request id): the first to arrive, then the first in time.
 
     Events without a request id are never merged: two equal lines may be two real requests. The
     service is part of the identity, because a request id travels on to the services behind.
     Makes the view `target` and the table `<target>_dropped`. Returns whether there were any.
+    `by` may add columns of the source that must be equal as well.
     """
     run.table(
         f"{target}_ids",
         fill(
-            "SELECT service, request FROM $source WHERE request IS NOT NULL"
-            " GROUP BY service, request HAVING count(*) > 1",
+            "SELECT $by FROM $source WHERE request IS NOT NULL GROUP BY $by HAVING count(*) > 1",
             source=Fragment(source),
+            by=by,
         ),
     )
-    names = {"source": Fragment(source), "ids": Fragment(f"{target}_ids")}
+    names = {"source": Fragment(source), "ids": Fragment(f"{target}_ids"), "by": by}
     (any_left,) = run.one(fill("SELECT count(*) FROM $ids", ids=names["ids"]))
     run.table(
         f"{target}_dropped",
         fill(
             """
-            SELECT loc, ts, customer, operation FROM $source SEMI JOIN $ids USING (service, request)
+            SELECT loc, ts, customer, operation FROM $source SEMI JOIN $ids USING ($by)
             QUALIFY row_number() OVER (
-                PARTITION BY service, request
+                PARTITION BY $by
                 ORDER BY arrived NULLS LAST, ts, latency_ms NULLS LAST, outcome, operation,
                          customer, actor NULLS LAST, target NULLS LAST, key NULLS LAST, traffic,
                          addr NULLS LAST, host NULLS LAST, status NULLS LAST) > 1

@@ -26,10 +26,10 @@ from apps.analytics.attempts import (
     Frame,
     reads,
 )
+from apps.analytics.daily import Days
 from apps.analytics.gaps import find_gaps
 from apps.analytics.impact.assembling import assemble, grade
 from apps.analytics.impact.facts import gather
-from apps.analytics.measures import Days
 from apps.analytics.names import Catalogue, Week
 from apps.analytics.results import (
     ImpactResult,
@@ -44,7 +44,7 @@ __all__ = [
     "reads",
 ]
 
-STEPS = 10
+STEPS = 11
 
 
 def compute(
@@ -81,7 +81,8 @@ def compute(
         latency_tenets_ms: promised latency per operation; without it no success is slow.
         service: only this service.
         baseline_weeks: earlier weeks, for what never came and who did not return.
-        days: who was seen on which day, for who did not return; without it the files above are read.
+        days: the days around the earlier weeks, rolled up as far as they are; without it the files above
+            are read.
         tenets: rows for the answer's "tenets", judged by the caller.
         progress: called with (step, steps, label).
         cancelled: asked between steps.

@@ -11,9 +11,9 @@ from apps.analytics.attempts import (
     build_chains,
     clean,
 )
+from apps.analytics.daily import Days
 from apps.analytics.measures import (
     CannotTell,
-    Days,
     NotReturned,
     Outage,
     TraitImpact,
@@ -95,23 +95,16 @@ def gather(
     run.step("each customer's own outage")
     facts.outages = measures.outages(run, frame)
     if weeks:
-        run.step("earlier weeks")
-        measures.open_history(
-            run, frame, weeks, proxies=facts.cleaned.proxies, probes=facts.cleaned.probes
-        )
-        operations = {journey.done for journey in facts.journeys}
-        facts.lost = measures.lost(run, frame, weeks, operations=operations)
+        run.step("who never tried")
         known = days or Days(
             events=(*frame.files, *(name for week in weeks for name in week.files))
         )
-        facts.not_returned = measures.not_returned(
-            run,
-            frame,
-            weeks,
-            known,
-            proxies=facts.cleaned.proxies,
-            probes=facts.cleaned.probes,
-        )
+        apart = {"proxies": facts.cleaned.proxies, "probes": facts.cleaned.probes}
+        operations = {journey.done for journey in facts.journeys}
+        facts.lost = measures.lost(run, frame, weeks, known, operations=operations, **apart)
+        run.step("who did not return")
+        measures.open_history(run, frame, weeks, **apart)
+        facts.not_returned = measures.not_returned(run, frame, weeks, known, **apart)
     run.step("putting it together")
     return facts
 

@@ -6,21 +6,19 @@ Each function says what it means, its unit, and when it refuses (a `CannotTell`,
 from apps.analytics.measures.felt import UPTIME_MIN_ACTORS, outages, user_uptime, usual_latency
 from apps.analytics.measures.found import CannotTell, NotReturned, Outage, StillAway, UserUptime
 from apps.analytics.measures.history import lost, open_history
-from apps.analytics.measures.returns import Days, actor_day_sql, not_returned, return_reads
+from apps.analytics.measures.returns import not_returned, return_reads
 from apps.analytics.measures.senders import stopped
 from apps.analytics.measures.traits import TimesAsMany, TraitImpact, by_traits
 
 __all__ = [
     "UPTIME_MIN_ACTORS",
     "CannotTell",
-    "Days",
     "NotReturned",
     "Outage",
     "StillAway",
     "TimesAsMany",
     "TraitImpact",
     "UserUptime",
-    "actor_day_sql",
     "by_traits",
     "lost",
     "not_returned",

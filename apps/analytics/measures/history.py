@@ -1,28 +1,27 @@
 """The lost, who never even tried: attempts that usually come at this hour of the week and did not."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from apps.analytics.attempts import (
     AMBIGUOUS_ABOVE,
     DAY_MS,
-    DEFAULT_WINDOW_S,
-    HOUR_MS,
     Frame,
     behind_proxies_sql,
     clean_sql,
-    remove_duplicates,
     without_sql,
 )
+from apps.analytics.daily import MINUTE_MS, Days, open_once, starts_sql
 from apps.analytics.measures.found import CannotTell
 from apps.analytics.names import Week
-from apps.analytics.sql import Fragment, Runner, events_from, fill
+from apps.analytics.sql import Fragment, Runner, events_from, fill, numbers, rows_of
 from apps.analytics.stats import Lost, lost_attempts
 
-BIN_MS = 5 * 60_000
-CONTROL_MS = 3 * HOUR_MS
+BIN_MINUTES = 5
+CONTROL_MINUTES = 180
+DAY_MINUTES = 1440
+WEEK_MINUTES = 7 * DAY_MINUTES
 WEEK_MS = 7 * DAY_MS
 LOST_CUSTOMERS = 200
 
@@ -35,7 +34,10 @@ def open_history(
     proxies: Sequence[int],
     probes: Sequence[int],
 ) -> None:
-    """Make `history`: the cleaned events of the earlier weeks and of the window's own reading."""
+    """Make `history`: the cleaned events of the earlier weeks and of the window's own reading.
+
+    A request that was reported twice is in it twice: it tells who was there, not how often.
+    """
     files = [*frame.files, *(name for week in weeks for name in week.files)]
     run.view("history_events", events_from(files, located=True, merged=frame.merged))
     within = Fragment("true" if frame.service is None else f"service = {int(frame.service)}")
@@ -49,36 +51,61 @@ def open_history(
             within=within,
         ),
     )
-    remove_duplicates(run, source="history_raw", target="history_once")
-    run.view("history_visits", clean_sql(source="history_once"))
+    run.view("history_visits", clean_sql(source="history_raw"))
     run.view("history_people", without_sql(source="history_visits", probes=probes))
     run.view("history", behind_proxies_sql(source="history_people", proxies=proxies))
 
 
 def lost(
-    run: Runner, frame: Frame, weeks: Sequence[Week], *, operations: Iterable[int]
+    run: Runner,
+    frame: Frame,
+    weeks: Sequence[Week],
+    days: Days,
+    *,
+    operations: Iterable[int],
+    proxies: Sequence[int],
+    probes: Sequence[int],
 ) -> dict[tuple[str, int], Lost | CannotTell]:
     """Lost attempts ("never even tried") for everybody, for operations, for large customers.
 
     Keys: ("all", 0), ("operation", id), ("customer", id). A start is a request that does not follow
     a failure of the same actor at the same thing within W. Weeks differ by exactly seven days.
-    Of a window whose end is not known yet, the part that is. Refuses where fewer than 3 weeks or 30
-    expected (see `stats.lost_attempts`).
+    Counted in whole minutes (`daily.starts_sql`): the window's are those in which it begins and ends, the
+    last one only where it is known to its end. Refuses where fewer than 3 weeks or 30 expected (see
+    `stats.lost_attempts`).
     """
+    first = frame.start_ms // MINUTE_MS
     # What is not known yet is not missing: the window is compared as far as it is seen.
-    frame = replace(frame, end_ms=min(frame.end_ms, frame.seen_until_ms + 1))
-    length_ms = frame.end_ms - frame.start_ms
-    if length_ms > WEEK_MS // 2:
+    last = min(-(-frame.end_ms // MINUTE_MS), (frame.seen_until_ms + 1) // MINUTE_MS)
+    minutes = last - first
+    if minutes > WEEK_MINUTES // 2:
         return {("all", 0): CannotTell("the window is longer than half a week")}
-    if length_ms < BIN_MS / 2:
+    if minutes < BIN_MINUTES / 2 and last * MINUTE_MS < frame.end_ms:
         return {("all", 0): CannotTell("next to nothing of the window is known yet")}
-    per_window = max(1, round(length_ms / BIN_MS))
-    bin_ms = length_ms / per_window
-    control = max(1, round(CONTROL_MS / bin_ms))
-    step = max(1, round(HOUR_MS / 2 / bin_ms))
+    per_window = max(1, round(minutes / BIN_MINUTES))
+    bin_minutes = minutes / per_window
+    control = max(1, round(CONTROL_MINUTES / bin_minutes))
+    step = max(1, round(30 / bin_minutes))
     back = max(week.back for week in weeks)
-    zero = int((WEEK_MS - length_ms) // bin_ms)
-    run.table("starts", _starts_sql(frame, bin_ms=bin_ms, zero=zero, per_window=per_window))
+    zero = (WEEK_MINUTES - minutes) * per_window // minutes
+    _open_starts(run, frame, days, first_minute=last - WEEK_MINUTES * (back + 1), last_minute=last)
+    run.table(
+        "starts",
+        fill(
+            _PLACED,
+            first=first,
+            last=last,
+            minutes=minutes,
+            week=WEEK_MINUTES,
+            zero=zero,
+            per_window=per_window,
+            within=Fragment("true" if frame.service is None else f"service = {frame.service}"),
+            merged=rows_of(sorted(frame.merged.items()) or [(-1, -1)], "(once, operation_now)"),
+            probes=numbers(probes),
+            proxies=numbers(proxies),
+            ambiguous=Fragment(str(AMBIGUOUS_ABOVE)),
+        ),
+    )
     shape = (back + 1, zero + per_window)
     wanted = [("all", 0, "true")]
     wanted += [("operation", op, f"operation = {int(op)}") for op in sorted(set(operations))]
@@ -118,47 +145,42 @@ def _large_customers(run: Runner, zero: int, weeks: int) -> list[int]:
     return [int(row[0]) for row in found]
 
 
-def _starts_sql(frame: Frame, *, bin_ms: float, zero: int, per_window: int) -> str:
-    """Attempt starts per (week, bin, customer, operation); bin `zero` begins with the window."""
-    return fill(
-        """
-        WITH busy AS (
-            SELECT customer, operation, actor, max(p_amb) AS p_amb FROM chains_busy GROUP BY ALL),
-        e AS (
-            SELECT h.ts, h.customer, h.operation, h.target, h.actor, h.outcome,
-                   CASE WHEN b.p_amb IS NOT NULL THEN h.key END AS part
-            FROM history h LEFT JOIN busy b
-              ON b.customer = h.customer AND b.operation = h.operation AND b.actor = h.actor
-            WHERE h.outcome <> 2 AND h.ts < $end
-              AND NOT (h.key IS NULL AND coalesce(b.p_amb, 0) > $ambiguous)),
-        troubled AS (
-            SELECT DISTINCT customer, operation, actor FROM e WHERE outcome = 1 AND actor IS NOT NULL),
-        quiet AS (
-            SELECT e.ts, e.customer, e.operation FROM e ANTI JOIN troubled t
-            ON e.customer = t.customer AND e.operation = t.operation AND e.actor = t.actor),
-        looked AS (
-            SELECT e.*, lag(outcome) OVER p AS before, lag(ts) OVER p AS before_ts
-            FROM e SEMI JOIN troubled t
-            ON e.customer = t.customer AND e.operation = t.operation AND e.actor = t.actor
-            WINDOW p AS (PARTITION BY e.customer, e.operation, e.target, e.actor, e.part
-                         ORDER BY ts, outcome DESC)),
-        begun AS (
-            SELECT ts, customer, operation FROM quiet
-            UNION ALL SELECT ts, customer, operation FROM looked
-            WHERE before IS NULL OR (part IS NULL AND (before = 0 OR ts - before_ts > $w_ms))),
-        placed AS (
-            SELECT (($end - 1 - ts) // $week_ms)::INTEGER AS week, customer, operation, ts FROM begun)
-        SELECT week, customer, operation,
-               floor((ts - ($start - week * $week_ms)) / $bin_ms)::INTEGER + $zero AS bin,
-               count(*) AS n
-        FROM placed GROUP BY ALL HAVING bin >= 0 AND bin < $bins
-        """,
-        start=frame.start_ms,
-        end=frame.end_ms,
-        week_ms=Fragment(f"{WEEK_MS}::BIGINT"),
-        w_ms=DEFAULT_WINDOW_S * 1000,
-        ambiguous=Fragment(str(AMBIGUOUS_ABOVE)),
-        bin_ms=Fragment(repr(float(bin_ms))),
-        zero=zero,
-        bins=zero + per_window,
+def _open_starts(
+    run: Runner, frame: Frame, days: Days, *, first_minute: int, last_minute: int
+) -> None:
+    """Make `begun`: attempt starts by minute, of the days around these minutes, from wherever they are known."""
+    first_day, end_day = first_minute // DAY_MINUTES, -(-last_minute // DAY_MINUTES)
+    until_ms = min(end_day * DAY_MS, frame.seen_until_ms + 1)
+    days = days.within(first_day * DAY_MS, until_ms)
+    open_once(run, days.events, start_ms=first_day * DAY_MS, end_ms=until_ms)
+    wanted = fill(
+        "day >= $first AND day NOT IN ($rolled)",
+        first=first_day,
+        rolled=numbers(days.rolled or [-1]),
     )
+    parts = [starts_sql(days=Fragment(wanted))]
+    if rolled := days.files("starts"):
+        parts.append(rolled)
+    run.view("begun", " UNION ALL ".join(parts))
+
+
+# Attempts of the ambiguous do not count, nor those of probes; behind a proxy every request counts as one.
+_PLACED = """
+WITH busy AS (
+    SELECT customer, operation, actor, max(p_amb) AS p_amb FROM chains_busy GROUP BY ALL),
+named AS (
+    SELECT b.minute, b.customer, coalesce(m.operation_now, b.operation) AS operation, b.actor,
+           coalesce(b.addr IN ($proxies), false) AS hidden, b.requests, b.starts, b.keyed, b.unkeyed
+    FROM begun b LEFT JOIN (SELECT * FROM $merged) m ON m.once = b.operation
+    WHERE b.minute < $last AND $within AND NOT coalesce(b.actor IN ($probes), false)),
+told AS (
+    SELECT ($last - 1 - minute) // $week AS week, minute, n.customer, n.operation,
+           CASE WHEN hidden THEN requests WHEN p_amb IS NULL THEN starts
+                WHEN p_amb > $ambiguous THEN keyed ELSE keyed + unkeyed END AS n
+    FROM named n LEFT JOIN busy b
+      ON b.customer = n.customer AND b.operation = n.operation AND b.actor = n.actor)
+SELECT week::INTEGER AS week, customer, operation,
+       floor((minute - ($first - week * $week)) * $per_window / $minutes)::INTEGER + $zero AS bin,
+       sum(n)::BIGINT AS n
+FROM told GROUP BY ALL HAVING bin >= 0 AND bin < $zero + $per_window
+"""

@@ -1,13 +1,13 @@
 """Who did not come back: people whose attempt failed for good, against people like them in earlier weeks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from apps.analytics.attempts import DAY_MS, HOUR_MS, Frame
-from apps.analytics.events import ActorKind, Traffic
+from apps.analytics.daily import Days, actor_day_sql
+from apps.analytics.events import ActorKind
 from apps.analytics.measures.found import CannotTell, NotReturned, StillAway
 from apps.analytics.names import Week
-from apps.analytics.sql import Fragment, Runner, events_from, fill, literal, numbers
+from apps.analytics.sql import Fragment, Runner, events_from, fill, numbers
 from apps.analytics.stats import Stratum, excess_gone
 
 EXPOSED_NEEDED = 30
@@ -18,41 +18,12 @@ WEEK_MS = 7 * DAY_MS
 WHOLE_DAY = (1 << 24) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Days:
-    """Who was seen on which day: `rolled` files by day since 1970 (`actor_day_sql`), `events` for the others."""
-
-    rolled: Mapping[int, str] = field(default_factory=dict)
-    events: tuple[str, ...] = ()
-
-
 def return_reads(
     *, start_ms: int, end_ms: int, seen_ms: int, weeks: Sequence[int]
 ) -> tuple[int, int]:
     """Return the span of event times that `not_returned` may look at, epoch ms, end not included."""
     first = start_ms - WEEK_MS * max(weeks, default=0) - LOOK_BACK_DAYS * DAY_MS
     return first // DAY_MS * DAY_MS, min(end_ms + RETURN_MS, seen_ms + 1)
-
-
-def actor_day_sql(events: Fragment) -> str:
-    """Who was seen on which day: one row per (day, customer, actor) of customers' events.
-
-    Columns: day (since 1970), customer, actor, kind (ActorKind), addr, hours (one bit per UTC hour),
-    first_ts, last_ts (epoch ms). The same rows for any split of the events, and for events given twice.
-    """
-    return fill(
-        """
-        SELECT (ts // $day)::INTEGER AS day, customer, actor, max(actor_kind) AS kind,
-               min(addr) AS addr, bit_or((1 << ((ts // $hour) % 24))::INTEGER) AS hours,
-               min(ts) AS first_ts, max(ts) AS last_ts
-        FROM ($events) WHERE traffic = $customers AND actor IS NOT NULL AND outcome <> 2
-        GROUP BY 1, 2, 3
-        """,
-        events=events,
-        day=DAY_MS,
-        hour=HOUR_MS,
-        customers=int(Traffic.CUSTOMERS),
-    )
 
 
 def not_returned(
@@ -169,25 +140,20 @@ def _open_days(
     start, end = return_reads(
         start_ms=frame.start_ms, end_ms=frame.end_ms, seen_ms=frame.seen_until_ms, weeks=backs
     )
-    rolled = {
-        day: name
-        for day, name in days.rolled.items()
-        if start <= day * DAY_MS < (day + 1) * DAY_MS <= end
-    }
-    run.view("day_events", events_from(days.events))
+    days = days.within(start, end)
+    run.view("return_events", events_from(days.events))
     raw = Fragment(
         fill(
-            "SELECT * FROM day_events WHERE ts >= $start AND ts < $end AND ts // $day NOT IN ($rolled)",
+            "SELECT * FROM return_events WHERE ts >= $start AND ts < $end AND ts // $day NOT IN ($rolled)",
             start=start,
             end=end,
             day=DAY_MS,
-            rolled=numbers(rolled or [-1]),
+            rolled=numbers(days.rolled or [-1]),
         )
     )
     parts = [actor_day_sql(raw)]
-    if rolled:
-        names = ", ".join(literal(name) for name in rolled.values())
-        parts.append(f"SELECT * FROM read_parquet([{names}], hive_partitioning = false)")  # noqa: S608
+    if rolled := days.files("actors"):
+        parts.append(rolled)
     run.table(
         "seen",
         fill(
