@@ -79,10 +79,13 @@ class Walk:
             goes_on = (result["ok"] == 1) | (
                 rng.random(len(live)) < self.plan.stays_after_giving_up
             )
-            now[live] = result["end"] + self._think(rng, len(live))
+            think = self._think(rng, len(live))
+            # Had it worked at once, they would have gone on from there: no pause between tries puts it off.
+            unhurt = now[live] + think
+            now[live] = result["end"] + think
             more = step + 1 < length[live]
-            cut = live[~goes_on & more]
-            missed = replace(visits.pick(cut), start=now[cut])
+            stops = ~goes_on & more
+            missed = replace(visits.pick(live[stops]), start=unhurt[stops])
             absences.append(self._would(rng, missed, step + 1, kind=CUT_SHORT, cause="gave_up"))
             live = live[goes_on & more]
             if not live.size:
