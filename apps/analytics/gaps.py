@@ -123,9 +123,8 @@ def _blind(result: ImpactResult) -> tuple[int, ...]:
 
 def _attempts(result: ImpactResult) -> Iterator[Gap]:
     attempts, doubted = result.figures.attempts, result.figures.requests.doubted
-    blind_attempts = (
-        attempts.cannot_tell - doubted
-    )  # each doubted call is an attempt that cannot be told
+    # Each doubted call is an attempt that cannot be told, and has a gap of its own.
+    blind_attempts = attempts.cannot_tell - doubted
     if blind_attempts <= 0:
         return
     blind = tuple(sorted(c.id for c in result.customers if c.figures.attempts.cannot_tell))

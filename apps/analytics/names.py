@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 PEOPLE_KINDS = frozenset({"consumers", "internal"})
 """Kinds of customer whose actors are people. The actors of a business may be programs."""
 
+HIT_GRADES = ("hit", "partly_hit", "slowed")
+"""The grades (`impact.grade`) of customers to whom something happened."""
+
 
 @dataclass(frozen=True, slots=True)
 class CustomerName:

@@ -7,6 +7,7 @@ from typing import Any
 
 from apps.analytics.attempts import Conduct
 from apps.analytics.measures import CannotTell, NotReturned, Outage, TraitImpact, UserUptime
+from apps.analytics.names import HIT_GRADES
 from apps.analytics.stats import Lost
 
 METHOD = "attempt chains 1"
@@ -478,7 +479,7 @@ def kinds_json(customers: Sequence[CustomerImpact]) -> list[dict[str, Any]]:
             "kind": kind,
             "customers": {
                 "total": len(found),
-                "hit": sum(one.grade in {"hit", "partly_hit", "slowed"} for one in found),
+                "hit": sum(one.grade in HIT_GRADES for one in found),
             },
             "requests": {
                 "total": sum(one.figures.requests.total for one in found),

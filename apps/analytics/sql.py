@@ -12,8 +12,10 @@ from apps.analytics.events import EVENT_SCHEMA
 Row = tuple[Any, ...]
 Connection = duckdb.DuckDBPyConnection
 
-COLUMNS = ", ".join(name for name in EVENT_SCHEMA.names if name != "traits")
+_READ = [field for field in EVENT_SCHEMA if field.name != "traits"]
+COLUMNS = ", ".join(field.name for field in _READ)
 """What every pass reads. Traits are read for a breakdown alone, and segments from before them have none."""
+_LOC = "file_index::BIGINT * 1099511627776 + file_row_number AS loc"
 
 
 class Fragment(str):
@@ -85,12 +87,10 @@ def events_from(
     as long as the same files are listed in the same order.
     """
     if not files:
-        empty = ", ".join(
-            f"NULL::{_DUCK[str(f.type)]} AS {f.name}" for f in EVENT_SCHEMA if f.name in COLUMNS
-        )
+        empty = ", ".join(f"NULL::{_DUCK[str(f.type)]} AS {f.name}" for f in _READ)
         return Fragment(f"SELECT {empty}{', NULL::BIGINT AS loc' if located else ''} WHERE false")
     listed = ", ".join(literal(name) for name in dict.fromkeys(files))
-    loc = ", file_index::BIGINT * 1099511627776 + file_row_number AS loc" if located else ""
+    loc = f", {_LOC}" if located else ""
     read = f"SELECT {COLUMNS}{loc} FROM read_parquet([{listed}], hive_partitioning = false)"  # noqa: S608
     if not merged:
         return Fragment(read)
@@ -119,7 +119,7 @@ def traits_from(con: Connection, files: Sequence[str]) -> Fragment | None:
     if not found or not found[0]:
         return None
     return Fragment(
-        "SELECT file_index::BIGINT * 1099511627776 + file_row_number AS loc, ts, traits"  # noqa: S608
+        f"SELECT {_LOC}, ts, traits"  # noqa: S608
         f" FROM read_parquet([{listed}], hive_partitioning = false, union_by_name = true)"
         " WHERE traits IS NOT NULL"
     )

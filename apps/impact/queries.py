@@ -9,8 +9,9 @@ from django.db.models import F, IntegerField, OrderBy, QuerySet
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Lower
 
+from apps.analytics.names import HIT_GRADES
 from apps.analytics.story import READERS, STAFF
-from apps.impact.models import HIT_GRADES, Gap
+from apps.impact.models import Gap
 from apps.impact.telling import Told, to_us
 
 __all__ = [

@@ -40,7 +40,7 @@ MOST_EVENTS, MOST_CUSTOMERS = 20, 10
 
 def latest_snapshot(incident: Incident) -> ImpactSnapshot | None:
     """Return the newest answer to what the incident did to customers, without its long result."""
-    return _snapshots(incident).defer("result", "overall").first()
+    return snapshots(incident).first()
 
 
 def _snapshots(incident: Any) -> QuerySet[ImpactSnapshot]:
@@ -50,8 +50,8 @@ def _snapshots(incident: Any) -> QuerySet[ImpactSnapshot]:
 
 
 def snapshots(incident: Incident) -> QuerySet[ImpactSnapshot]:
-    """Return the incident's snapshots, the newest first, without their customers."""
-    return _snapshots(incident).defer("result")
+    """Return the incident's snapshots, the newest first; their long answers are read where one is looked at."""
+    return _snapshots(incident).defer("result", "overall")
 
 
 # The list

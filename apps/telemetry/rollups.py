@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import QuerySet
 
+from apps.analytics.attempts import DAY_MS
 from apps.analytics.daily import BEFORE_MS, Days, write_day
 from apps.analytics.sql import Runner
 from apps.core.computing import computing
@@ -23,7 +24,6 @@ from apps.telemetry.models import Rollup, Segment
 from apps.telemetry.queries import watermark
 
 FOLDER = Path("rollups")
-DAY_MS = 86_400_000
 FORM = 2
 """Part of every basis: raise it when what `write_day` writes changes, and all days are made again."""
 AGAIN = timedelta(minutes=15)

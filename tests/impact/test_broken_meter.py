@@ -9,15 +9,12 @@ import pyarrow as pa
 import pytest
 from django.core.management import call_command
 
-from apps.analytics.impact import compute, connect
 from apps.analytics.simulate import Plan
-from apps.impact.evaluations import planted
+from tests.impact.planted import result_of, with_column
 from tests.impact.test_traits import START
 from tests.telemetry.test_ingest import REAL
 
 pytestmark = pytest.mark.django_db
-
-DAY_MS = 86_400_000
 
 
 def told(tmp_path, lines, capsys, *window):
@@ -29,31 +26,17 @@ def told(tmp_path, lines, capsys, *window):
     return json.loads(capsys.readouterr().out)
 
 
-def result_of(plan, monkeypatch=None, *, lying=()):
-    """The impact of a plan's window; the meter of operations in `lying` reports each call as failed."""
+def lying(plan, operations):
+    """A meter that reports each call of these operations in the window as failed."""
     start, end = plan.window_ms
-    write = planted.write_segments
 
-    def lie(table, number, root):
-        ts = table["ts"].to_numpy()
-        outcome = table["outcome"].to_numpy()
-        hit = (ts >= start) & (ts < end) & np.isin(table["operation"].to_numpy(), lying)
-        said = pa.array(np.where(hit & (outcome == 0), 1, outcome).astype(np.int8))
-        at = table.schema.get_field_index("outcome")
-        return write(table.set_column(at, table.schema.field(at), said), number, root)
+    def change(table):
+        ts, outcome = table["ts"].to_numpy(), table["outcome"].to_numpy()
+        hit = (ts >= start) & (ts < end) & np.isin(table["operation"].to_numpy(), operations)
+        said = np.where(hit & (outcome == 0), 1, outcome).astype(np.int8)
+        return with_column(table, "outcome", pa.array(said))
 
-    if monkeypatch:
-        monkeypatch.setattr(planted, "write_segments", lie)
-    with planted.plant(plan, from_ms=start - DAY_MS) as made, connect() as con:
-        return compute(
-            con,
-            files=made.files,
-            start_ms=start,
-            end_ms=end,
-            as_of_ms=plan.end_ms,
-            data_end_ms=plan.end_ms,
-            names=made.catalogue,
-        )
+    return change
 
 
 @pytest.mark.parametrize("seed", [5, 6])
@@ -65,9 +48,9 @@ def test_a_true_outage_is_never_taken_for_a_broken_meter(fault, seed):
     assert result.figures.attempts.failed > 0
 
 
-def test_a_meter_of_everything_that_lies_is_found(monkeypatch):
+def test_a_meter_of_everything_that_lies_is_found():
     plan = Plan.scenario("none", seed=7, events=200_000, weeks=1)
-    result = result_of(plan, monkeypatch, lying=range(1, 20))
+    result = result_of(plan, change=lying(plan, range(1, 20)))
     figures, (meter,) = result.figures, result.meters
     assert abs(meter.after.again - meter.usual.again) < 0.1
     assert meter.calls == figures.requests.doubted
@@ -84,10 +67,10 @@ def test_a_meter_of_everything_that_lies_is_found(monkeypatch):
     assert "We take the meter for broken, not the service" in result.story[0].text
 
 
-def test_of_one_operation_the_rest_stays_right(monkeypatch):
+def test_of_one_operation_the_rest_stays_right():
     plan = Plan.scenario("none", seed=8, events=200_000, weeks=1)
     before = result_of(plan)
-    result = result_of(plan, monkeypatch, lying=[1])
+    result = result_of(plan, change=lying(plan, [1]))
     assert [meter.operations for meter in result.meters] == [("operation 1",)]
     same = [
         [one.figures.attempts for one in sorted(each.operations, key=lambda one: one.id)][1:]

@@ -8,41 +8,14 @@ import pyarrow as pa
 import pytest
 from django.core.management import call_command
 
-from apps.analytics.impact import compute, connect
 from apps.analytics.measures import CannotTell
-from apps.analytics.names import Week
 from apps.analytics.simulate import OPERATIONS, Plan
 from apps.analytics.stats import Lost
-from apps.impact.evaluations import planted
+from tests.impact.planted import result_of, with_column
 from tests.telemetry.test_ingest import REAL
 
 HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
 SERVICE = {one.id: one.service for one in OPERATIONS}
-
-
-def result_of(plan, monkeypatch=None, *, change=None, weeks=0, until_ms=None):
-    """The impact of a plan's window; `change` is made to each table of events before it is stored."""
-    start, end = plan.window_ms
-    write = planted.write_segments
-    if monkeypatch and change:
-        monkeypatch.setattr(
-            planted, "write_segments", lambda table, n, root: write(change(table), n, root)
-        )
-    with planted.plant(plan, from_ms=0 if weeks else start - DAY_MS) as made, connect() as con:
-        result = compute(
-            con,
-            files=made.files,
-            start_ms=start,
-            end_ms=end,
-            as_of_ms=until_ms or plan.end_ms,
-            data_end_ms=until_ms or plan.end_ms,
-            names=made.catalogue,
-            baseline_weeks=[Week(back, made.files) for back in range(1, weeks + 1)],
-        )
-    if monkeypatch:
-        monkeypatch.setattr(planted, "write_segments", write)
-    return result
 
 
 def without_actors(table, *, share=1.0, service=None):
@@ -52,11 +25,10 @@ def without_actors(table, *, share=1.0, service=None):
     if service is not None:
         bare &= table["service"].to_numpy() == service
     for name in ("actor", "key"):
-        at = table.schema.get_field_index(name)
         column = pa.chunked_array(table[name]).combine_chunks()
         kept = pa.array(column.to_pylist(), column.type)
         kept = pa.compute.if_else(pa.array(bare), pa.scalar(None, column.type), kept)
-        table = table.set_column(at, table.schema.field(at), kept)
+        table = with_column(table, name, kept)
     return table
 
 
@@ -71,9 +43,9 @@ def whole():
     return plan, result_of(plan)
 
 
-def test_without_any_actor_people_and_attempts_cannot_be_told(whole, monkeypatch):
+def test_without_any_actor_people_and_attempts_cannot_be_told(whole):
     plan, full = whole
-    result = result_of(plan, monkeypatch, change=without_actors)
+    result = result_of(plan, change=without_actors)
     figures = result.figures
     assert figures.requests == full.figures.requests
     assert (figures.actors.total, figures.actors.hit) == (None, None)
@@ -84,9 +56,9 @@ def test_without_any_actor_people_and_attempts_cannot_be_told(whole, monkeypatch
     assert not re.search(r"\d gave up", " ".join(sentence.text for sentence in result.story))
 
 
-def test_with_a_third_missing_people_are_a_lower_bound(whole, monkeypatch):
+def test_with_a_third_missing_people_are_a_lower_bound(whole):
     plan, full = whole
-    result = result_of(plan, monkeypatch, change=lambda t: without_actors(t, share=0.31))
+    result = result_of(plan, change=lambda t: without_actors(t, share=0.31))
     figures = result.figures
     assert figures.requests == full.figures.requests
     assert figures.actors.hit is None
@@ -96,10 +68,10 @@ def test_with_a_third_missing_people_are_a_lower_bound(whole, monkeypatch):
     assert gap.closes_by
 
 
-def test_of_one_service_the_others_stay_as_they_are(whole, monkeypatch):
+def test_of_one_service_the_others_stay_as_they_are(whole):
     plan, full = whole
     service = SERVICE[full.operations[0].id]
-    result = result_of(plan, monkeypatch, change=lambda t: without_actors(t, service=service))
+    result = result_of(plan, change=lambda t: without_actors(t, service=service))
     before = {one.id: one.figures for one in full.operations}
     for one in result.operations:
         if SERVICE[one.id] == service:
@@ -128,7 +100,7 @@ def test_ten_sessions_are_too_few_for_medians_and_say_so(tmp_path, capsys):
     assert {gap["code"] for gap in answer["gaps"]} >= {"not_returned", "lost_attempts"}
 
 
-def test_a_service_that_sends_nothing_any_more_is_no_missing_demand(monkeypatch):
+def test_a_service_that_sends_nothing_any_more_is_no_missing_demand():
     plan = Plan.scenario("none", seed=22, events=300_000, weeks=4)
     start, end = plan.window_ms
     middle, until = (start + end) // 2, end + 3 * HOUR_MS
@@ -139,7 +111,7 @@ def test_a_service_that_sends_nothing_any_more_is_no_missing_demand(monkeypatch)
         late = (table["service"].to_numpy() == 1) & (table["ts"].to_numpy() >= middle)
         return table.filter(pa.array(~late))
 
-    result = result_of(plan, monkeypatch, change=silenced, weeks=3, until_ms=until)
+    result = result_of(plan, change=silenced, weeks=3, until_ms=until)
     assert [last < middle for _, last in result.silent] == [True]
     assert isinstance(result.figures.lost, CannotTell)
     assert "sender" in codes(result)

@@ -61,7 +61,7 @@ class Facts:
     )
     traits: tuple[TraitImpact, ...] = ()
     stopped: dict[int, int] = field(default_factory=dict)
-    services: dict[int, int] = field(default_factory=dict)  # of operations
+    services: dict[int, int] = field(default_factory=dict)  # of operations, where one has stopped
     basis: dict[str, Any] = field(default_factory=dict)
 
 
@@ -76,7 +76,8 @@ def gather(
     _add_usual_latency(run, frame)
     run.step("counting attempts")
     facts.touched = _by_scope(run.rows(_TOUCHED_CELLS))
-    facts.services = dict(run.rows("SELECT DISTINCT operation, service FROM touched"))
+    if facts.stopped:
+        facts.services = dict(run.rows("SELECT DISTINCT operation, service FROM touched"))
     facts.apart = _by_scope(run.rows(fill(_APART, start=frame.start_ms, end=frame.end_ms)))
     facts.dropped = {
         scope: int(row[0])

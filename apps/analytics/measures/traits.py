@@ -1,5 +1,6 @@
 """Whom it hit: attempts by region, app version or any other trait, and which value of it stands out."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import exp, log, sqrt
@@ -90,11 +91,10 @@ def by_traits(
     for trait, actors, hit, value, attempts, failed in rows:
         if value is not None:
             others = people[trait][0] - actors, people[trait][1] - hit
-            times = _times(hit, actors, others[1], others[0])
-            found.append(
-                TraitImpact(names[trait], values[value][1], attempts, failed, actors, hit, times)
-            )
-    return _marked(found)
+            times, z = _times(hit, actors, others[1], others[0])
+            one = TraitImpact(names[trait], values[value][1], attempts, failed, actors, hit, times)
+            found.append((one, z))
+    return _busiest(_marked(found))
 
 
 # Of whoever is at several values of a trait each counts, so "elsewhere" is the sum of the other values.
@@ -114,11 +114,15 @@ ORDER BY trait, sum(attempts) DESC, value
 """
 
 
-def _times(hit: int, n: int, hit_elsewhere: int, n_elsewhere: int) -> TimesAsMany | None:
+def _times(
+    hit: int, n: int, hit_elsewhere: int, n_elsewhere: int
+) -> tuple[TimesAsMany | None, float]:
+    """The ratio with its interval, and by how many standard errors its logarithm is above 0."""
     if n < ENOUGH or n_elsewhere < ENOUGH:
-        return None
+        return None, 0.0
     middle, spread = _log_ratio(hit, n, hit_elsewhere, n_elsewhere)
-    return TimesAsMany(exp(middle), exp(middle - Z95 * spread), exp(middle + Z95 * spread))
+    times = TimesAsMany(exp(middle), exp(middle - Z95 * spread), exp(middle + Z95 * spread))
+    return times, middle / spread
 
 
 def _log_ratio(a: int, n1: int, b: int, n0: int) -> tuple[float, float]:
@@ -126,27 +130,30 @@ def _log_ratio(a: int, n1: int, b: int, n0: int) -> tuple[float, float]:
     return log(a1 / m1) - log(b1 / m0), sqrt(1 / a1 - 1 / m1 + 1 / b1 - 1 / m0)
 
 
-def _marked(found: list[TraitImpact]) -> tuple[TraitImpact, ...]:
-    """Mark what stands out, and keep the busiest values of each trait."""
+def _marked(found: list[tuple[TraitImpact, float]]) -> list[TraitImpact]:
+    """Mark what stands out among the values that could be compared."""
+    compared = [z for one, z in found if one.times is not None]
+    if not compared:
+        return [one for one, _ in found]
     from scipy import stats  # noqa: PLC0415  (0.8 s, and rarely needed)
 
-    compared = [at for at, one in enumerate(found) if one.times is not None]
-    if compared:
-        z = [_z(one.times) for at in compared if (one := found[at]).times is not None]
-        adjusted = stats.false_discovery_control(np.clip(stats.norm.sf(z), 1e-300, 1.0))
-        for at, chance in zip(compared, adjusted, strict=True):
-            one = found[at]
-            if chance <= FALSE_DISCOVERIES and one.actors_failed >= HARMED:
-                found[at] = replace(one, stands_out=True)
-    kept: dict[str, int] = {}
-    result = []
+    chances = iter(
+        stats.false_discovery_control(np.clip(stats.norm.sf(compared), 1e-300, 1.0)).tolist()
+    )
+    return [
+        replace(one, stands_out=next(chances) <= FALSE_DISCOVERIES and one.actors_failed >= HARMED)
+        if one.times is not None
+        else one
+        for one, _ in found
+    ]
+
+
+def _busiest(found: list[TraitImpact]) -> tuple[TraitImpact, ...]:
+    """Keep the busiest values of each trait, which come first, and those that stand out."""
+    seen: Counter[str] = Counter()
+    kept = []
     for one in found:
-        kept[one.name] = kept.get(one.name, 0) + 1
-        if kept[one.name] <= MOST_VALUES or one.stands_out:
-            result.append(one)
-    return tuple(result)
-
-
-def _z(times: TimesAsMany) -> float:
-    spread = (log(times.high) - log(times.low)) / (2 * Z95)
-    return log(times.estimate) / spread
+        seen[one.name] += 1
+        if seen[one.name] <= MOST_VALUES or one.stands_out:
+            kept.append(one)
+    return tuple(kept)

@@ -1,6 +1,6 @@
 """Simulated traffic as segments on disk, the truth about a window beside it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,8 +60,13 @@ class Planted:
 
 
 @contextmanager
-def plant(plan: Plan, *, from_ms: int = 0) -> Iterator[Planted]:
-    """Write a plan's events, those before `from_ms` left out; the files are gone afterwards."""
+def plant(
+    plan: Plan, *, from_ms: int = 0, change: Callable[[pa.Table], pa.Table] | None = None
+) -> Iterator[Planted]:
+    """Write a plan's events, those before `from_ms` left out; the files are gone afterwards.
+
+    `change` is made to the events as they are stored, and to no truth: what a log may lack or get wrong.
+    """
     start, end = plan.window_ms
     world = build_world(plan)
     attempts, absences, logged = [], [], []
@@ -70,7 +75,7 @@ def plant(plan: Plan, *, from_ms: int = 0) -> Iterator[Planted]:
         files: list[str] = []
         for number, chunk in enumerate(simulate(plan)):
             late = chunk.events.filter(pc.greater_equal(chunk.events["ts"], from_ms))
-            files += write_segments(late, number, Path(folder))
+            files += write_segments(change(late) if change else late, number, Path(folder))
             attempts.append(_between(chunk.attempts, "start", start, end))
             absences.append(chunk.absences)
             skew = world.host_skew[late["host"].to_numpy() - 1]

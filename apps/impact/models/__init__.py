@@ -2,7 +2,6 @@
 
 from apps.impact.models.gaps import Gap
 from apps.impact.models.runs import (
-    HIT_GRADES,
     CustomerImpact,
     CustomerImpactQuerySet,
     ImpactRun,
@@ -11,7 +10,6 @@ from apps.impact.models.runs import (
 )
 
 __all__ = [
-    "HIT_GRADES",
     "CustomerImpact",
     "CustomerImpactQuerySet",
     "Gap",

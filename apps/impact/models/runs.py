@@ -9,6 +9,7 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
 
 from apps.accounts.models import User
+from apps.analytics.names import HIT_GRADES
 from apps.catalog.models import Service
 from apps.core.claims import Claimable
 from apps.customers.models import Customer, Kind
@@ -89,10 +90,6 @@ class ImpactSnapshot(models.Model):
 
     def __str__(self) -> str:
         return f"Snapshot #{self.pk} as of {self.as_of:%H:%M}"
-
-
-#: The grades of customers to whom something happened.
-HIT_GRADES = ("hit", "partly_hit", "slowed")
 
 
 class CustomerImpactQuerySet(models.QuerySet["CustomerImpact"]):

@@ -8,9 +8,9 @@ from typing import Any
 from django.db.models import Count, Min, OuterRef, Subquery
 
 from apps.accounts.models import User
+from apps.analytics.names import HIT_GRADES
 from apps.customers.models import Customer
 from apps.impact.models import CustomerImpact, ImpactSnapshot
-from apps.impact.queries import HIT_GRADES
 from apps.incidents.models import Incident, State
 from apps.incidents.system.shape import FINE, Health, worst
 

@@ -11,8 +11,9 @@ from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.db.models.fields.json import KT
 
 from apps.accounts.models import User
+from apps.analytics.names import HIT_GRADES
 from apps.customers.models import Customer, Kind
-from apps.impact.models import HIT_GRADES, CustomerImpact, Gap, ImpactSnapshot
+from apps.impact.models import CustomerImpact, Gap, ImpactSnapshot
 from apps.incidents.models import Incident
 from apps.outreach.models import Outreach
 from apps.outreach.queries.first_steps import Step, first_steps
