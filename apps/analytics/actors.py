@@ -11,7 +11,9 @@ PROXY_SHARE = 0.20
 PROXY_MANY_AGENTS = 20
 PROXY_MANY_SHARE = 0.01
 PROXY_ALONE_SHARE = 0.50
-PROXY_ALONE_EVENTS = 1000
+PROXY_ALONE_EVENTS = 200
+PROXY_FEW_AGENTS = 2
+PROXY_FEW_EVENTS = 200
 
 PROBE_MIN_EVENTS = 1000
 PROBE_MIN_HOURS = 23
@@ -28,9 +30,9 @@ def find_proxies(run: Runner, *, groups: str) -> list[int]:
     the address's part of all address-based requests read, an address is a proxy when it has at
     least 50 requests and
 
-    * at least 3 user agents and a share of at least 20 %, or
+    * at least 3 user agents, or 2 and 200 requests, and a share of at least 20 %, or
     * at least 20 user agents and a share of at least 1 %, or
-    * a share of at least 50 % of at least 1,000 requests, whatever its user agents.
+    * a share of at least 50 % and at least 200 requests, whatever its user agents.
 
     One visitor seldom brings more than two user agents, and on a site with few visitors (20
     addresses with one user agent each and 5 % of the traffic) none of the three applies. Actors of a
@@ -56,6 +58,7 @@ def _is_proxy(agents: int, events: int, everything: int) -> bool:
     share = float(events) / float(everything)
     return (
         (agents >= PROXY_AGENTS and share >= PROXY_SHARE)
+        or (agents >= PROXY_FEW_AGENTS and events >= PROXY_FEW_EVENTS and share >= PROXY_SHARE)
         or (agents >= PROXY_MANY_AGENTS and share >= PROXY_MANY_SHARE)
         or (share >= PROXY_ALONE_SHARE and events >= PROXY_ALONE_EVENTS)
     )

@@ -321,7 +321,7 @@ def results(draw):
             ),
             silent=draw(st.sampled_from([(), (("Shop", START - HOUR),)])),
             meters=tuple(
-                MeterImpact((name,), ("buy",), 900, Conduct(50, 0.2, 0.01, 0.7, 0.01), None)
+                MeterImpact((name,), ("buy",), 900, Conduct(50, 0.2, 0.01, 0.7, 0.01, 0.6), None)
                 for name in draw(st.lists(names, max_size=1))
             ),
             gaps=tuple(

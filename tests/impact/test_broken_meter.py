@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -81,9 +81,9 @@ def test_of_one_operation_the_rest_stays_right():
 
 
 def visits(*, status, start=START, people=40):
-    """People who look at three things, one after the other, and go."""
+    """People who look at five things, one after the other, and go."""
     for number in range(people):
-        for step in range(3):
+        for step in range(5):
             at = start + timedelta(seconds=7 * number + 20 * step)
             yield json.dumps(
                 {
@@ -99,10 +99,10 @@ def visits(*, status, start=START, people=40):
 def test_without_anything_to_compare_with_going_on_is_enough(tmp_path, capsys):
     answer = told(tmp_path, visits(status=500), capsys)
     (meter,) = answer["broken_meters"]
-    assert meter["calls"] == 120
+    assert meter["calls"] == 200
     assert meter["usual"] is None
     assert answer["requests"]["failed"] == 0
-    assert answer["attempts"]["cannot_tell"] == answer["attempts"]["total"] == 120
+    assert answer["attempts"]["cannot_tell"] == answer["attempts"]["total"] == 200
     assert answer["actors"] == {
         "total": 40,
         "hit": None,
@@ -112,17 +112,30 @@ def test_without_anything_to_compare_with_going_on_is_enough(tmp_path, capsys):
 
 
 def test_people_who_leave_after_a_failure_are_believed(tmp_path, capsys):
-    lines = [line for at, line in enumerate(visits(status=503)) if at % 3 == 0]
+    lines = [line for at, line in enumerate(visits(status=503)) if at % 5 == 0]
     answer = told(tmp_path, [*lines, *visits(status=200, start=START - timedelta(hours=1))], capsys,
                   "--from", START.isoformat(), "--to", (START + timedelta(hours=1)).isoformat())  # fmt: skip
     assert answer["broken_meters"] == []
     assert answer["attempts"]["gave_up"] == 40
 
 
+@pytest.mark.parametrize(("second", "after_s"), [("favicon.ico", 0), ("shop", 15)])
+def test_a_second_failure_is_no_going_on(second, after_s, tmp_path, capsys):
+    """A browser asks for its icon after an error page too, and people try another page."""
+    home = [json.loads(line) for at, line in enumerate(visits(status=503)) if at % 5 == 0]
+    lines = []
+    for one in home:
+        then = datetime.fromisoformat(one["ts"]) + timedelta(seconds=after_s, milliseconds=200)
+        lines += [one, one | {"ts": then.isoformat(), "path": f"/{second}"}]
+    answer = told(tmp_path, map(json.dumps, lines), capsys)
+    assert answer["broken_meters"] == []
+    assert answer["requests"]["failed"] == answer["attempts"]["gave_up"] == 80
+
+
 def test_too_few_people_and_programs_are_believed(tmp_path, capsys):
     answer = told(tmp_path, visits(status=500, people=19), capsys)
     assert answer["broken_meters"] == []
-    assert answer["requests"]["failed"] == 57
+    assert answer["requests"]["failed"] == 95
 
 
 @pytest.mark.parametrize("log", ["nginx_timed.log", "nginx_combined.log"])

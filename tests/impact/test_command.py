@@ -179,3 +179,20 @@ def test_a_wrong_question_is_refused_in_words(arguments, said):
 def test_without_events_it_says_what_to_do():
     with pytest.raises(CommandError, match="There are no events yet"):
         impact("--all")
+
+
+@pytest.mark.parametrize("addresses", [1, 3])
+def test_sessions_behind_few_addresses_are_not_taken_for_few_people(addresses, tmp_path):
+    """Twenty people behind a proxy are not "two people, both hit"."""
+    seen: dict[str, str] = {}
+    lines = []
+    for line in (DATA / "nginx_combined.log").read_text().splitlines():
+        address, rest = line.split(" ", 1)
+        lines.append(f"{seen.setdefault(address, f'10.0.0.{len(seen) % addresses}')} {rest}")
+    log = tmp_path / "proxied.log"
+    log.write_text("\n".join(lines) + "\n")
+    ingest(log)
+    answer = measures("--all")
+    assert answer["actors"]["total"] is None
+    assert answer["actors"]["at_least"]["hit"] <= EXPECTED["sessions_hit"]
+    assert "proxy" in {gap["code"] for gap in answer["gaps"]}
