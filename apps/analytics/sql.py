@@ -6,6 +6,7 @@ from string import Template
 from typing import Any
 
 import duckdb
+from numpy.typing import NDArray
 
 from apps.analytics.events import EVENT_SCHEMA
 
@@ -177,6 +178,10 @@ class Runner:
     def rows(self, text: str) -> list[Row]:
         """All rows of a small answer."""
         return self.con.execute(text).fetchall()
+
+    def columns(self, text: str) -> dict[str, NDArray[Any]]:
+        """The columns of an answer without nulls, by name."""
+        return self.con.execute(text).fetchnumpy()
 
     def one(self, text: str) -> Row:
         """The only row of an answer."""

@@ -113,19 +113,15 @@ def lost(
     result: dict[tuple[str, int], Lost | CannotTell] = {}
     for kind, ident, condition in wanted:
         grid = np.zeros(shape, dtype=np.int64)
-        counts = run.rows(
+        counts = run.columns(
             fill(
-                "SELECT week, bin, sum(n) FROM starts WHERE $condition AND week <= $back"
-                " GROUP BY week, bin",
+                "SELECT week, bin, sum(n)::BIGINT AS n FROM starts"
+                " WHERE $condition AND week <= $back GROUP BY week, bin",
                 condition=Fragment(condition),
                 back=back,
             )
         )
-        if counts:
-            week, place, n = (
-                np.array(column, dtype=np.int64) for column in zip(*counts, strict=True)
-            )
-            grid[week, place] = n
+        grid[counts["week"], counts["bin"]] = counts["n"]
         answer = lost_attempts(grid, zero=zero, length=per_window, control=control, step=step)
         result[kind, ident] = CannotTell(answer) if isinstance(answer, str) else answer
     return result

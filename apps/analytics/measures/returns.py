@@ -109,7 +109,8 @@ def _curve(ours: _Followed, theirs: _Followed, last_day: int) -> list[StillAway]
     points = []
     for day in range(last_day + 1):
         away = usual = 0.0
-        for stratum, found in ours.items():
+        # In one order: a sum of fractions is to be the same to the last bit, however DuckDB gave them.
+        for stratum, found in sorted(ours.items()):
             like = theirs[_nearest(theirs, stratum)]
             away += _away(found, day)
             usual += sum(found.values()) * _away(like, day) / sum(like.values())
