@@ -26,7 +26,9 @@ from apps.telemetry import store
 MEMORY = "600MB"
 """What an impact run may hold in DuckDB (PORTAL_COMPUTE_MEMORY_MB); the baseline keeps to it too."""
 EVENTS = Option("--events", int, 10_000_000, "events to simulate", quick=200_000)
-TENTH = Option("--tenth", bool, default=False, help="also a tenth of the events: is the time linear?")
+TENTH = Option(
+    "--tenth", bool, default=False, help="also a tenth of the events: is the time linear?"
+)
 WEEK_MS = 7 * DAY_MS
 OFTEN = 20_000_000
 """Above so many events what reads all of them is measured once: it takes minutes."""

@@ -17,7 +17,9 @@ from django.db.models import QuerySet
 
 from apps.analytics.attempts import DAY_MS
 from apps.analytics.daily import BEFORE_MS, Days, write_day
+from apps.analytics.minutes import Requests, by_minute, open_minutes
 from apps.analytics.sql import Runner
+from apps.catalog import queries as catalog
 from apps.core.computing import computing
 from apps.core.files import sync
 from apps.telemetry.models import Rollup, Segment
@@ -71,6 +73,20 @@ def days(start_ms: int, end_ms: int) -> Days:
             if not {min_ts // DAY_MS, (min_ts + BEFORE_MS) // DAY_MS} <= rolled.keys()
         ),
     )
+
+
+def requests_by_minute(
+    start_ms: int, end_ms: int, *, customer: int | None = None, service: int | None = None
+) -> dict[int, Requests]:
+    """Return how requests ended, by minute since 1970; minutes of [start, end) without any are left out.
+
+    A day that is rolled up takes 30 ms; one that is not, half a second a million events.
+    """
+    around = days(start_ms // DAY_MS * DAY_MS, -(-end_ms // DAY_MS) * DAY_MS)
+    with computing("minutes") as con:
+        run = Runner(con)
+        open_minutes(run, around, start_ms=start_ms, end_ms=end_ms, merged=catalog.merged())
+        return by_minute(run, customer=customer, service=service)
 
 
 def due(*, now: datetime) -> list[int]:

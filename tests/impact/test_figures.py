@@ -40,7 +40,7 @@ def test_a_worker_killed_again_and_again_leaves_one_right_snapshot_a_run(tmp_pat
 def test_the_bench_says_ours_and_the_baseline(tmp_path):
     rows = figures(tmp_path, "bench", "impact", "--events", "50000")
 
-    assert len(rows) == 8
+    assert len(rows) == 11
     wanted = {"bench", "row", "ours", "baseline", "ratio", "goal", "ok"}
     assert all(wanted <= set(row) for row in rows)
     assert all(row["ours"] > 0 for row in rows)

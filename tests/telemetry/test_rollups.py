@@ -150,3 +150,15 @@ def test_a_day_of_which_only_a_part_is_asked_for_is_read_from_its_segments(key):
     given = rollups.days(START + DAY // 2, START + 2 * DAY)
     assert sorted(given.rolled) == [FIRST_DAY + 1]
     assert "dt=2026-11-18/hh=11" in hours(given)
+
+
+def test_requests_by_minute_are_read_from_both(key):
+    take_in(key, *THREE_DAYS)
+    before = rollups.requests_by_minute(START, START + 4 * DAY)
+    make_all()
+    assert rollups.requests_by_minute(START, START + 4 * DAY) == before
+    assert [one.requests for one in before.values()] == [1, 2, 1, 1]
+    assert list(rollups.requests_by_minute(START + 11 * 3_600_000, START + DAY).values()) == [
+        before[(START + 11 * 3_600_000) // 60_000]
+    ]
+    assert rollups.requests_by_minute(START - 2 * DAY, START) == {}
