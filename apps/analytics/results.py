@@ -6,7 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from apps.analytics.attempts import Conduct
-from apps.analytics.measures import CannotTell, NotReturned, Outage, TraitImpact, UserUptime
+from apps.analytics.measures import (
+    CannotTell,
+    NotReturned,
+    Outage,
+    Series,
+    TraitImpact,
+    UserUptime,
+)
 from apps.analytics.names import HIT_GRADES
 from apps.analytics.stats import Lost
 
@@ -166,6 +173,27 @@ class Blocked:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """Attempts at one step of a journey, and how many began in the same window of each earlier week."""
+
+    name: str
+    attempts: Attempts
+    usual: tuple[int, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Counts; "usual" is null where earlier weeks are not known."""
+        usual = None
+        if self.usual:
+            usual = {
+                "mean": round(sum(self.usual) / len(self.usual), 1),
+                "low": min(self.usual),
+                "high": max(self.usual),
+                "weeks": len(self.usual),
+            }
+        return {"name": self.name, "attempts": self.attempts.as_json(), "usual": usual}
+
+
+@dataclass(frozen=True, slots=True)
 class ValueAtRisk:
     """What given-up and lost attempts would have been worth, with the interval of the lost."""
 
@@ -188,6 +216,7 @@ class JourneyImpact:
     blocked_at: tuple[Blocked, ...] = ()
     value: ValueAtRisk | None = None
     verb: str = ""
+    steps: tuple[Step, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Name, shared keys, and where people were blocked before the last step."""
@@ -198,6 +227,7 @@ class JourneyImpact:
             "verb": self.verb,
             **self.figures.as_json(),
             "blocked_at": [{"step": b.step, "actors": b.actors} for b in self.blocked_at],
+            "steps": [step.as_json() for step in self.steps],
             "value_at_risk": None if self.value is None else asdict(self.value),
         }
 
@@ -396,6 +426,7 @@ class ImpactResult:
     """The same told to staff in English."""
     traits: tuple[TraitImpact, ...] = ()
     meters: tuple[MeterImpact, ...] = ()
+    series: Series | None = None
     silent: tuple[tuple[str, int], ...] = ()
     """Services that send nothing any more, and when each was last heard."""
 
@@ -418,6 +449,7 @@ class ImpactResult:
             "stopped": [{"service": name, "last": rfc3339(last)} for name, last in self.silent],
             "broken_meters": [one.as_json() for one in self.meters],
             "traits": [trait_json(one) for one in self.traits],
+            "series": None if self.series is None else series_json(self.series),
             "tenets": [dict(tenet) for tenet in self.tenets],
             "gaps": [gap.as_json() for gap in self.gaps],
             "story": [sentence.text for sentence in self.story],
@@ -427,6 +459,38 @@ class ImpactResult:
             "windows": dict(self.windows),
             "basis": dict(self.basis),
         }
+
+
+def series_json(series: Series) -> dict[str, Any]:
+    """Counts by bin: up to 150 bins, 50 of them in the window; at most 8 KB, whoever was hit.
+
+    "window" holds the numbers of its first bin and of the first after it; "known": so many bins lie before
+    the end of what is known; "attempts" has the bins of the window alone, the other lists have all.
+    """
+    bins = series.bins
+    answer: dict[str, Any] = {
+        "from": rfc3339(bins.edge(0)),
+        "to": rfc3339(bins.edge(bins.total)),
+        "bins": bins.total,
+        "window": [bins.before, bins.before + bins.inside],
+        "known": series.known,
+        "attempts": {name: list(series.attempts.get(name, ())) for name in CLASSES},
+        "requests": {"ok": list(series.ok), "failed": list(series.failed)},
+        "user_uptime": [_rounded(share) for share in series.uptime],
+        "usual": None,
+    }
+    answer["attempts"] = {name: counts for name, counts in answer["attempts"].items() if counts}
+    if usual := series.usual:
+        answer["usual"] = {
+            "from": rfc3339(usual.from_ms),
+            "step_s": usual.step_ms / 1000,
+            "weeks": usual.weeks,
+            **{
+                name: [round(n, 1) for n in getattr(usual, name)]
+                for name in ("low", "mean", "high")
+            },
+        }
+    return answer
 
 
 def lost_json(lost: Lost | CannotTell) -> dict[str, Any]:

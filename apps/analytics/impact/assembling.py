@@ -10,8 +10,8 @@ from apps.analytics.attempts import (
     Frame,
 )
 from apps.analytics.events import ActorKind
-from apps.analytics.impact.facts import EVERYBODY, Facts, Scope
-from apps.analytics.measures import CannotTell, NotReturned, Outage, UserUptime
+from apps.analytics.impact.facts import EVERYBODY, Facts, Scope, ordered
+from apps.analytics.measures import CannotTell, NotReturned, Outage, Series, UserUptime
 from apps.analytics.names import Catalogue, JourneyName
 from apps.analytics.results import (
     CLASSES,
@@ -26,6 +26,7 @@ from apps.analytics.results import (
     MeterImpact,
     OperationImpact,
     Requests,
+    Step,
     ValueAtRisk,
 )
 from apps.analytics.stats import Lost
@@ -33,6 +34,7 @@ from apps.analytics.stats import Lost
 HIT_SHARE = 0.20
 SLOW_SHARE = 0.10
 SLOW_NEEDED = 5
+MOST_STEPS = 8
 NO_UPTIME = UserUptime(None, None, None, 0)
 
 
@@ -150,7 +152,7 @@ def assemble(
         provisional=frame.seen_until_ms < frame.end_ms + frame.horizon_ms,
         figures=figures,
         journeys=tuple(
-            _journey(facts, number, journey) for number, journey in enumerate(facts.journeys)
+            _journey(facts, names, number, journey) for number, journey in enumerate(facts.journeys)
         ),
         operations=tuple(
             OperationImpact(
@@ -164,6 +166,7 @@ def assemble(
         ),
         gaps=(),
         traits=facts.traits,
+        series=_series(facts.series, figures),
         silent=tuple(
             (names.services.get(service, f"service {service}"), last)
             for service, last in sorted(facts.stopped.items())
@@ -193,6 +196,13 @@ def assemble(
     )
 
 
+def _series(series: Series | None, figures: Figures) -> Series | None:
+    """Where user-uptime cannot be told of the window, it cannot be told of its minutes either."""
+    if series is not None and figures.user_uptime.during is None:
+        return replace(series, uptime=())
+    return series
+
+
 def _ranked(facts: Facts, kind: str) -> list[Scope]:
     """Scopes of one kind, those with most failed attempts first, then failed requests, then size."""
 
@@ -204,7 +214,7 @@ def _ranked(facts: Facts, kind: str) -> list[Scope]:
     return sorted((scope for scope in facts.touched if scope[0] == kind), key=harm)
 
 
-def _journey(facts: Facts, number: int, journey: JourneyName) -> JourneyImpact:
+def _journey(facts: Facts, names: Catalogue, number: int, journey: JourneyName) -> JourneyImpact:
     figures = _figures(facts, ("operation", journey.done))
     return JourneyImpact(
         id=journey.id,
@@ -216,6 +226,25 @@ def _journey(facts: Facts, number: int, journey: JourneyName) -> JourneyImpact:
         blocked_at=tuple(facts.blocked.get(number, ())),
         value=_value(journey, figures),
         verb=journey.verb,
+        steps=_steps(facts, names, journey),
+    )
+
+
+def _steps(facts: Facts, names: Catalogue, journey: JourneyName) -> tuple[Step, ...]:
+    """How attempts at each of its steps ended, the middle ones of many left out; nothing for a journey of one step."""
+    usual_of = facts.series.usual_of if facts.series else {}
+    order = ordered(journey)
+    if len(order) == 1:
+        return ()
+    if len(order) > MOST_STEPS:
+        order = (*order[: MOST_STEPS - 1], order[-1])
+    return tuple(
+        Step(
+            names.operation(op).name,
+            _classes(facts.attempts.get(("operation", op), {})),
+            usual_of.get(op, ()),
+        )
+        for op in order
     )
 
 

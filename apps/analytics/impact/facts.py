@@ -1,11 +1,12 @@
 """What the passes over the events find, by scope: everybody, one customer, one operation."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from apps.analytics import measures
 from apps.analytics.attempts import (
+    HOUR_MS,
     Cleaned,
     Frame,
     build_chains,
@@ -16,6 +17,7 @@ from apps.analytics.measures import (
     CannotTell,
     NotReturned,
     Outage,
+    Series,
     TraitImpact,
     UserUptime,
 )
@@ -63,6 +65,7 @@ class Facts:
     stopped: dict[int, int] = field(default_factory=dict)
     services: dict[int, int] = field(default_factory=dict)  # of operations, where one has stopped
     basis: dict[str, Any] = field(default_factory=dict)
+    series: Series | None = None
 
 
 def gather(
@@ -91,8 +94,10 @@ def gather(
     facts.customer_journeys = _customer_journeys(run, facts.journeys)
     facts.blocked = _blocked(run, frame, names, facts.journeys)
     facts.traits = measures.by_traits(run, frame, names.traits)
+    facts.series = measures.over_time(run, frame)
     run.step("user-uptime")
     facts.uptime, facts.uptime_one_in = measures.user_uptime(run, frame)
+    facts.series = _with_uptime(run, frame, facts.series)
     run.step("each customer's own outage")
     facts.outages = measures.outages(run, frame)
     if weeks:
@@ -103,11 +108,26 @@ def gather(
         apart = {"proxies": facts.cleaned.proxies, "probes": facts.cleaned.probes}
         operations = {journey.done for journey in facts.journeys}
         facts.lost = measures.lost(run, frame, weeks, known, operations=operations, **apart)
+        if isinstance(facts.lost.get(EVERYBODY), Lost):
+            usual, of = measures.usual_starts(run, frame, facts.series.bins)
+            facts.series = replace(facts.series, usual=usual, usual_of=of)
         run.step("who did not return")
         measures.open_history(run, frame, weeks, **apart)
         facts.not_returned = measures.not_returned(run, frame, weeks, known, **apart)
     run.step("putting it together")
     return facts
+
+
+def _with_uptime(run: Runner, frame: Frame, series: Series) -> Series:
+    """The same with user-uptime by bin, as far as `user_uptime` looked around the window: an hour."""
+    uptime = measures.uptime_over_time(
+        run,
+        frame,
+        series.bins,
+        from_ms=frame.start_ms - HOUR_MS,
+        to_ms=min(frame.end_ms + HOUR_MS, frame.seen_until_ms + 1),
+    )
+    return replace(series, uptime=uptime)
 
 
 _SETS = "GROUPING SETS ((), (customer), (operation))"
@@ -319,8 +339,8 @@ def _blocked(
     steps = [
         (number, place, op)
         for number, journey in enumerate(journeys)
-        for place, op in enumerate(_ordered(journey))
-        if len(_ordered(journey)) > 1
+        for place, op in enumerate(ordered(journey))
+        if len(ordered(journey)) > 1
     ]
     if not steps:
         return found
@@ -352,7 +372,7 @@ def _blocked(
         )
     )
     for number, place, actors in rows:
-        operation = _ordered(journeys[number])[place]
+        operation = ordered(journeys[number])[place]
         if operation != journeys[number].done:
             found.setdefault(int(number), []).append(
                 Blocked(names.operation(operation).name, operation, int(actors))
@@ -360,6 +380,6 @@ def _blocked(
     return found
 
 
-def _ordered(journey: JourneyName) -> tuple[int, ...]:
-    """The steps in order, the completing one last."""
+def ordered(journey: JourneyName) -> tuple[int, ...]:
+    """The steps of a journey in order, the completing one last."""
     return (*(op for op in journey.operations if op != journey.done), journey.done)

@@ -8,24 +8,38 @@ from apps.analytics.measures.found import CannotTell, NotReturned, Outage, Still
 from apps.analytics.measures.history import lost, open_history
 from apps.analytics.measures.returns import not_returned, return_reads
 from apps.analytics.measures.senders import stopped
+from apps.analytics.measures.series import (
+    Bins,
+    Series,
+    Usual,
+    over_time,
+    uptime_over_time,
+    usual_starts,
+)
 from apps.analytics.measures.traits import TimesAsMany, TraitImpact, by_traits
 
 __all__ = [
     "UPTIME_MIN_ACTORS",
+    "Bins",
     "CannotTell",
     "NotReturned",
     "Outage",
+    "Series",
     "StillAway",
     "TimesAsMany",
     "TraitImpact",
     "UserUptime",
+    "Usual",
     "by_traits",
     "lost",
     "not_returned",
     "open_history",
     "outages",
+    "over_time",
     "return_reads",
     "stopped",
+    "uptime_over_time",
     "user_uptime",
     "usual_latency",
+    "usual_starts",
 ]

@@ -11,6 +11,7 @@ CUTOFF_MS = 30 * 60_000
 UPTIME_ACTORS = 10_000
 UPTIME_MIN_ACTORS = 10
 OUTAGE_MIN_FAILURES = 5
+MOST_PIECES = 2_000_000
 
 
 def user_uptime(run: Runner, frame: Frame) -> tuple[dict[int | None, UserUptime], int]:
@@ -20,6 +21,8 @@ def user_uptime(run: Runner, frame: Frame) -> tuple[dict[int | None, UserUptime]
     unlike, half each. Time counts up to 30 minutes after an event. Before and after are the hour
     next to the window. Fewer than 10 actors: None. Above 10,000 actors a fixed share of them, chosen
     by their hash, is used; the second value says one in how many.
+
+    Leaves `halves`: up to two million pieces of their time, or those of fewer of them.
     """
     (actors,) = run.one(
         "SELECT count(DISTINCT actor) FROM touched WHERE actor IS NOT NULL AND n_all > aborted"
@@ -49,35 +52,20 @@ def user_uptime(run: Runner, frame: Frame) -> tuple[dict[int | None, UserUptime]
         )
         for name in periods
     )
+    (events,) = run.one("SELECT sum(n_all - aborted) FROM touched WHERE actor IS NOT NULL")
+    pieces = int(events or 0) // one_in
+    if few := pieces <= MOST_PIECES:
+        run.table("halves", _halves(frame, one_in))
+    else:
+        run.table("halves", _halves(frame, one_in * -(-pieces // MOST_PIECES)))
     found = run.rows(
         fill(
             """
-            WITH tries AS (
-                SELECT customer, actor, ts, outcome = 0 AS ok FROM clean
-                WHERE actor IS NOT NULL AND outcome NOT IN (2, 4) AND hash(actor) % $one_in = 0
-                  AND ts >= $from_ms AND ts < $to_ms),
-            spans AS (
-                SELECT customer, actor, ts, ok, lead(ts) OVER p AS next_ts, lead(ok) OVER p AS next_ok
-                FROM tries WINDOW p AS (PARTITION BY customer, actor ORDER BY ts, ok)),
-            ends AS (
-                SELECT *, CASE WHEN next_ts - ts <= $cutoff THEN next_ts
-                               ELSE least(ts + $cutoff, $seen) END AS until,
-                       next_ts - ts <= $cutoff AND next_ok <> ok AS changes FROM spans),
-            halves AS (
-                SELECT customer, actor, ts AS a,
-                       CASE WHEN changes THEN (ts + until) / 2.0 ELSE until END AS b, ok AS up
-                FROM ends
-                UNION ALL
-                SELECT customer, actor, (ts + until) / 2.0, until, next_ok FROM ends WHERE changes),
-            each AS (SELECT customer, actor, up, $sums FROM halves GROUP BY customer, actor, up)
+            WITH each AS (SELECT customer, actor, up, $sums FROM $halves GROUP BY customer, actor, up)
             SELECT customer, grouping(customer), $totals
             FROM each GROUP BY GROUPING SETS ((), (customer))
             """,
-            one_in=one_in,
-            from_ms=frame.start_ms - HOUR_MS - CUTOFF_MS,
-            to_ms=min(frame.end_ms + HOUR_MS + CUTOFF_MS, frame.read_to_ms),
-            cutoff=CUTOFF_MS,
-            seen=max(frame.start_ms, frame.seen_until_ms),
+            halves=Fragment("halves" if few else f"({_halves(frame, one_in)})"),
             sums=Fragment(sums),
             totals=Fragment(totals),
         )
@@ -89,6 +77,35 @@ def user_uptime(run: Runner, frame: Frame) -> tuple[dict[int | None, UserUptime]
             shares[0], shares[1], shares[2], int(row[7] or 0)
         )
     return result, one_in
+
+
+def _halves(frame: Frame, one_in: int) -> str:
+    """Pieces of actors' time, up or down: customer, actor, a, b (epoch ms), up."""
+    return fill(
+        """
+        WITH tries AS (
+            SELECT customer, actor, ts, outcome = 0 AS ok FROM clean
+            WHERE actor IS NOT NULL AND outcome NOT IN (2, 4) AND hash(actor) % $one_in = 0
+              AND ts >= $from_ms AND ts < $to_ms),
+        spans AS (
+            SELECT customer, actor, ts, ok, lead(ts) OVER p AS next_ts, lead(ok) OVER p AS next_ok
+            FROM tries WINDOW p AS (PARTITION BY customer, actor ORDER BY ts, ok)),
+        ends AS (
+            SELECT *, CASE WHEN next_ts - ts <= $cutoff THEN next_ts
+                           ELSE least(ts + $cutoff, $seen) END AS until,
+                   next_ts - ts <= $cutoff AND next_ok <> ok AS changes FROM spans)
+        SELECT customer, actor, ts AS a,
+               CASE WHEN changes THEN (ts + until) / 2.0 ELSE until END AS b, ok AS up
+        FROM ends
+        UNION ALL
+        SELECT customer, actor, (ts + until) / 2.0, until, next_ok FROM ends WHERE changes
+        """,
+        one_in=one_in,
+        from_ms=frame.start_ms - HOUR_MS - CUTOFF_MS,
+        to_ms=min(frame.end_ms + HOUR_MS + CUTOFF_MS, frame.read_to_ms),
+        cutoff=CUTOFF_MS,
+        seen=max(frame.start_ms, frame.seen_until_ms),
+    )
 
 
 def _share(up: float | None, down: float | None, actors: int) -> float | None:

@@ -74,15 +74,13 @@ def lost(
     last one only where it is known to its end. Refuses where fewer than 3 weeks or 30 expected (see
     `stats.lost_attempts`).
     """
-    first = frame.start_ms // MINUTE_MS
-    # What is not known yet is not missing: the window is compared as far as it is seen.
-    last = min(-(-frame.end_ms // MINUTE_MS), (frame.seen_until_ms + 1) // MINUTE_MS)
+    first, last = _minutes(frame)
     minutes = last - first
     if minutes > WEEK_MINUTES // 2:
         return {("all", 0): CannotTell("the window is longer than half a week")}
     if minutes < BIN_MINUTES / 2 and last * MINUTE_MS < frame.end_ms:
         return {("all", 0): CannotTell("next to nothing of the window is known yet")}
-    per_window = max(1, round(minutes / BIN_MINUTES))
+    per_window = _per_window(minutes)
     bin_minutes = minutes / per_window
     control = max(1, round(CONTROL_MINUTES / bin_minutes))
     step = max(1, round(30 / bin_minutes))
@@ -125,6 +123,40 @@ def lost(
         answer = lost_attempts(grid, zero=zero, length=per_window, control=control, step=step)
         result[kind, ident] = CannotTell(answer) if isinstance(answer, str) else answer
     return result
+
+
+def begun_before(run: Runner, frame: Frame) -> tuple[list[tuple[int, int, int, int]], int, float]:
+    """What `lost` counted of earlier weeks: rows, how many of its bins make up the window, their minutes.
+
+    Rows: (week, bin, operation, attempts that began); bin 0 is the window's first, those before it are
+    negative, back to the beginning of the control period.
+    """
+    first, last = _minutes(frame)
+    per_window = _per_window(last - first)
+    bin_minutes = (last - first) / per_window
+    zero = (WEEK_MINUTES - (last - first)) * per_window // (last - first)
+    rows = run.rows(
+        fill(
+            "SELECT week, bin - $zero, operation, sum(n)::BIGINT FROM starts"
+            " WHERE week >= 1 AND bin >= $least GROUP BY ALL ORDER BY ALL",
+            zero=zero,
+            least=zero - round(CONTROL_MINUTES / bin_minutes),
+        )
+    )
+    return [(int(w), int(b), int(op), int(n)) for w, b, op, n in rows], per_window, bin_minutes
+
+
+def _minutes(frame: Frame) -> tuple[int, int]:
+    """The whole minutes in which the window begins and ends.
+
+    What is not known yet is not missing: the window is compared as far as it is seen.
+    """
+    last = min(-(-frame.end_ms // MINUTE_MS), (frame.seen_until_ms + 1) // MINUTE_MS)
+    return frame.start_ms // MINUTE_MS, last
+
+
+def _per_window(minutes: int) -> int:
+    return max(1, round(minutes / BIN_MINUTES))
 
 
 def _large_customers(run: Runner, zero: int, weeks: int) -> list[int]:
