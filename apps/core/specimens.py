@@ -6,7 +6,19 @@ from typing import Any
 
 from django import forms
 
-from apps.core.charts import Band, Chart, bars, line, stacked, whiskers
+from apps.core.charts import (
+    Away,
+    Band,
+    Chart,
+    Dot,
+    away,
+    bars,
+    line,
+    scatter,
+    stacked,
+    steps,
+    whiskers,
+)
 
 
 class StyleForm(forms.Form):
@@ -224,16 +236,25 @@ def charts() -> list[Chart]:
                 (
                     start + timedelta(minutes=5 * n),
                     {
-                        "first_try": 480 if n < 6 or n > 11 else 140 + 20 * n,
-                        "retried": 6 if n < 6 or n > 11 else 130,
+                        "first_try": 140 + 20 * n,
+                        "retried": 130,
                         "came_back": 0 if n < 8 else 40,
-                        "gave_up": 1 if n < 6 or n > 11 else 190 - 8 * n,
+                        "gave_up": 190 - 8 * n,
                         "cannot_tell": 12,
                     },
                 )
-                for n in range(13)
+                for n in range(6, 12)
             ],
-            window=window,
+            end=start + timedelta(minutes=65),
+            window=(start + timedelta(minutes=30), start + timedelta(minutes=60)),
+            marks=[
+                (start + timedelta(minutes=33), "declared"),
+                (start + timedelta(minutes=38), "update 1"),
+            ],
+            usual=[(start + timedelta(minutes=15 * n), 520 - 3 * n) for n in range(5)],
+            around=[
+                (start + timedelta(minutes=5 * n), 500 + n, n == 5) for n in (*range(6), 12)
+            ],
         ),
         bars(
             "People who gave up, by operation",
@@ -254,5 +275,28 @@ def charts() -> list[Chart]:
                 ("Colleagues", None, None, None),
             ],
             what="people",
+        ),
+        steps(
+            "Purchase, step by step",
+            [
+                ("Look at a product", {"first_try": 4100, "gave_up": 40}, (4300, 4100, 4480)),
+                ("Add to the cart", {"first_try": 1400, "retried": 90, "gave_up": 61}, None),
+                ("Pay", {"first_try": 310, "retried": 204, "gave_up": 640}, (1390, 1290, 1420)),
+            ],
+        ),
+        scatter(
+            "Customers by how much they tried, and how much of it did not get through",
+            [
+                Dot("Shoppers", "hit", 4800, 1390),
+                Dot("Acme", "hit", 412, 220),
+                Dot("Globex", "partly_hit", 96, 6),
+                Dot("Initech", "slowed", 31, 0),
+            ],
+        ),
+        away(
+            "Who had not been seen again",
+            [Away(n, 0.8**n, 0.8**n * 0.94, min(1, 0.8**n * 1.06), 0.7**n) for n in range(7)],
+            label="people whose attempt failed",
+            usual="people like them in earlier weeks",
         ),
     ]

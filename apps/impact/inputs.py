@@ -131,6 +131,7 @@ def _judge(clause: Clause, result: ImpactResult) -> Mapping[str, Any]:
         "tenet": tenet.slug,
         "version": clause.version.number,
         "clause": clause.text,
+        "target": None if clause.target is None else float(clause.target),
         "verdict": verdict,
         "spent": None if verdict == "unknown" else round(spent, 2),
         "attempts": told,

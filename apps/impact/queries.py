@@ -40,7 +40,7 @@ MOST_TRAITS = 8
 _PARTS = (
     "story", "story_basis", "window", "coverage", "requests", "actors", "attempts", "people", "journeys",
     "gaps", "lost_attempts", "not_returned", "extra_wait_s", "traits",
-    "facts",
+    "facts", "series", "tenets",
 )  # fmt: skip
 
 
@@ -190,6 +190,18 @@ def _customer(row: Any) -> CustomerRow:
         requests=requests.get("total"),
         dark=bool(row.outage_),
         attempts=attempts,
+    )
+
+
+MOST_DOTS = 100
+
+
+def hardest_hit(rows: QuerySet[Any]) -> list[tuple[str, str, Mapping[str, Any]]]:
+    """Return name, grade and attempts of those of the rows to whom most happened, by failed requests."""
+    return list(
+        rows.filter(grade__in=HIT_GRADES)
+        .order_by(F("failed").desc(nulls_last=True), "pk")
+        .values_list("customer__name", "grade", "result__attempts")[:MOST_DOTS]
     )
 
 

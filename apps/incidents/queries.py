@@ -19,7 +19,9 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 
 from apps.accounts.models import PERMISSIONS, Role, User
+from apps.core.charts import Chart
 from apps.customers.models import Kind
+from apps.impact import pictures
 from apps.impact.models import CustomerImpact, ImpactRun, ImpactSnapshot, RunState
 from apps.impact.queries import (
     HIT_GRADES,
@@ -27,6 +29,7 @@ from apps.impact.queries import (
     CustomerRow,
     Impact,
     customer_rows,
+    hardest_hit,
     impact_of,
     ranked_customers,
 )
@@ -35,7 +38,7 @@ from apps.incidents.models import LIVE, Incident, IncidentRun, Severity, Timelin
 
 #: What the list can be narrowed to: key, label.
 WHICH = (("open", "Open"), ("over", "Over"), ("all", "All"))
-MOST_EVENTS, MOST_CUSTOMERS = 20, 10
+MOST_EVENTS, MOST_CUSTOMERS, MOST_MARKS = 20, 10, 30
 
 
 def latest_snapshot(incident: Incident) -> ImpactSnapshot | None:
@@ -138,6 +141,8 @@ class Room:
     impact: Impact | None
     customers: Sequence[CustomerRow]
     customers_total: int
+    picture: Chart | None  # attempts over time
+    pictures: Sequence[Chart]  # more of them
     pulse: str
 
     @property
@@ -201,7 +206,9 @@ def room(
     said = [one for one in updates if one.published_at is not None]
     impact = impact_of(_snapshots(incident), names_all=user.is_staff, reader=reader)
     hit, total = [], 0
+    shown: list[Chart | None] = [None]
     if impact:
+        shown = _pictures(incident, impact, user)
         rows = customers(snapshot=impact.snapshot_id, user=user, sort=sort)
         total = rows.count()
         hit = customer_rows(rows[:MOST_CUSTOMERS])
@@ -217,8 +224,31 @@ def room(
         impact=impact,
         customers=hit,
         customers_total=total,
+        picture=shown[0],
+        pictures=[one for one in shown[1:] if one],
         pulse=pulse(incident=incident, now=now),
     )
+
+
+def _pictures(incident: Incident, impact: Impact, user: User) -> list[Chart | None]:
+    """Return the charts of a snapshot, attempts over time first; None where it does not hold the numbers."""
+    updates = (
+        incident.updates.filter(published_at__isnull=False)
+        .order_by("-published_at")
+        .values_list("published_at", flat=True)[:MOST_MARKS]
+    )
+    marks = [(at, f"update {n}") for n, at in enumerate(sorted(at for at in updates if at), 1)]
+    marks += [(incident.started_at, "began"), (incident.declared_at, "declared")]
+    if incident.resolved_at:
+        marks.append((incident.resolved_at, "resolved"))
+    rows = CustomerImpact.objects.filter(snapshot=impact.snapshot_id).visible_to(user)
+    return [
+        pictures.attempts_over_time(impact.result, marks=marks),
+        pictures.journey_steps(impact.result),
+        pictures.uptime_over_time(impact.result, marks=marks),
+        pictures.customers_by_harm(hardest_hit(rows)),
+        pictures.came_back(impact.result),
+    ]
 
 
 #: The kinds of events whose words are about everybody; a new kind is staff's until it is known to be.

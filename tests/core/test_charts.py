@@ -62,7 +62,7 @@ def test_a_drawing_says_what_it_shows_and_its_text_is_text(drawn):
 
 
 def test_labels_stand_on_the_lines_and_the_incident_is_shaded(drawn):
-    over_time, outcomes, _, intervals, _ = drawn[0]
+    over_time, outcomes, _, intervals, steps, customers, returns, _ = drawn[0]
 
     assert ">usual</text>" in over_time
     assert ">attempts</text>" in over_time
@@ -72,6 +72,11 @@ def test_labels_stand_on_the_lines_and_the_incident_is_shaded(drawn):
     assert ">gave up</text>" in outcomes
     assert "fill-gave_up" in outcomes
     assert ">240 (180 to 310)</text>" in intervals
+    assert ">514 of 1,154 got through; usually about 1,390 tried</text>" in steps
+    assert ">Acme</text>" in customers
+    assert ">people like them in earlier weeks</text>" in returns
+    assert ">declared</text>" in outcomes
+    assert "fill-around" in outcomes
 
 
 def test_every_class_of_a_drawing_has_a_colour(settings, drawn):

@@ -12,8 +12,23 @@ from apps.core.charts.data import (
     Chart,
     bars,
     line,
-    stacked,
     whiskers,
 )
+from apps.core.charts.outcomes import stacked, steps
+from apps.core.charts.people import Away, Dot, away, scatter
 
-__all__ = ["MOST_POINTS", "MOST_ROWS", "Band", "Chart", "bars", "line", "stacked", "whiskers"]
+__all__ = [
+    "MOST_POINTS",
+    "MOST_ROWS",
+    "Away",
+    "Band",
+    "Chart",
+    "Dot",
+    "away",
+    "bars",
+    "line",
+    "scatter",
+    "stacked",
+    "steps",
+    "whiskers",
+]

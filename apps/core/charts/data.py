@@ -8,13 +8,12 @@ from typing import Any
 
 import orjson
 
-from apps.core.templatetags.portal.drawings import OUTCOMES
 from apps.core.templatetags.portal.numbers import CANNOT_TELL, number
 
 #: More than this is no chart that anybody reads; gather it by a longer step first.
-MOST_POINTS, MOST_ROWS = 500, 40
+MOST_POINTS, MOST_ROWS, SHORT = 500, 40, 12
 #: Raised when the same data is drawn differently, so that old drawings are not taken for it.
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Band:
 class Chart:
     """A title that says what it shows, a sentence for who cannot see it, the data, and the table."""
 
-    kind: str  # line, bars, stacked, whiskers
+    kind: str  # a key of drawing.KINDS
     title: str
     summary: str
     data: Mapping[str, Any] = field(repr=False)
@@ -55,9 +54,14 @@ class Chart:
         return hashlib.sha256(self.asked).hexdigest()
 
     @property
+    def short(self) -> bool:
+        """Whether its table may stand open for a drawing that is not there yet."""
+        return len(self.rows) <= SHORT
+
+    @property
     def drawable(self) -> bool:
         """Whether there is something to draw, and not too much."""
-        most = MOST_POINTS if self.kind in {"line", "stacked"} else MOST_ROWS
+        most = MOST_ROWS if self.kind in {"bars", "whiskers", "steps"} else MOST_POINTS
         return 0 < len(self.rows) <= most and len(self.asked) <= 128_000
 
 
@@ -69,6 +73,8 @@ def line(
     band: Sequence[Band] = (),
     window: tuple[datetime, datetime] | None = None,
     ticks: Sequence[datetime] = (),
+    marks: Sequence[tuple[datetime, str]] = (),
+    target: tuple[float, str] | None = None,
     zero: bool = True,
     places: int = 0,
     share: bool = False,
@@ -76,11 +82,12 @@ def line(
 ) -> Chart:
     """Show a number over time, its usual range behind it and the incident shaded; None is a hole.
 
-    `label` stands at the end of the line. `ticks` are the moments when we said something. `zero` is for numbers
+    `label` stands at the end of the line. `ticks` are the moments when we said something; `marks`
+    are named ones. `target` is a level and its name. `zero` is for numbers
     that are counted; without it the line may begin where the numbers do. `share`: 0..1, read as percent.
     `daily`: a point is a whole UTC day, named without a clock.
     """
-    clock = _day if daily else _clock
+    moment = _day if daily else clock
     usual = {one.at: one for one in band}
     known = [value for _, value in points if value is not None]
 
@@ -96,7 +103,7 @@ def line(
     ]
     rows = []
     for at, value in points:
-        row = [clock(at), said(value)]
+        row = [moment(at), said(value)]
         if band:
             range_ = usual.get(at)
             row.append(f"{said(range_.low)} to {said(range_.high)}" if range_ else CANNOT_TELL)
@@ -104,14 +111,16 @@ def line(
     return Chart(
         kind="line",
         title=title,
-        summary=f"From {said(min(known))} to {said(max(known))} {label}, {_span([at for at, _ in points], clock)}."
+        summary=f"From {said(min(known))} to {said(max(known))} {label}, {span([at for at, _ in points], moment)}."
         if known
         else f"{CANNOT_TELL.capitalize()} for any moment.",
         data={
-            "points": [[_iso(at), value] for at, value in points],
-            "band": [[_iso(one.at), one.low, one.high] for one in band],
-            "window": [_iso(moment) for moment in window] if window else None,
-            "ticks": [_iso(at) for at in ticks],
+            "points": [[iso(at), value] for at, value in points],
+            "band": [[iso(one.at), one.low, one.high] for one in band],
+            "window": [iso(moment) for moment in window] if window else None,
+            "ticks": [iso(at) for at in ticks],
+            "marks": [[iso(at), name] for at, name in marks if points[0][0] <= at <= points[-1][0]],
+            "target": list(target) if target else None,
             "label": label,
             "zero": zero,
             "share": share,
@@ -147,40 +156,6 @@ def bars(
     )
 
 
-def stacked(
-    title: str,
-    steps: Sequence[tuple[datetime, Mapping[str, int]]],
-    *,
-    what: str = "attempts",
-    window: tuple[datetime, datetime] | None = None,
-    ticks: Sequence[datetime] = (),
-) -> Chart:
-    """Show what became of attempts over time; the keys are those of OUTCOMES, best at the bottom."""
-    used = [(key, label) for key, label in OUTCOMES if any(counts.get(key) for _, counts in steps)]
-    totals = {key: sum(counts.get(key, 0) for _, counts in steps) for key, _ in used}
-    whole = sum(totals.values())
-    said = ", ".join(f"{number(totals[key])} {label}" for key, label in used)
-    return Chart(
-        kind="stacked",
-        title=title,
-        summary=f"Of {number(whole)} {what}: {said}, {_span([at for at, _ in steps])}."
-        if whole
-        else f"No {what}.",
-        data={
-            "keys": [[key, label] for key, label in used],
-            "steps": [[_iso(at), *(counts.get(key, 0) for key, _ in used)] for at, counts in steps],
-            "window": [_iso(moment) for moment in window] if window else None,
-            "ticks": [_iso(at) for at in ticks],
-        },
-        head=["Time (UTC)", *(label[:1].upper() + label[1:] for _, label in used)],
-        rows=[
-            [_clock(at), *(number(counts.get(key, 0)) for key, _ in used)] for at, counts in steps
-        ]
-        if whole
-        else [],
-    )
-
-
 def whiskers(
     title: str,
     estimates: Sequence[tuple[str, float | None, float | None, float | None]],
@@ -209,13 +184,19 @@ def whiskers(
     )
 
 
-def _iso(at: datetime) -> str:
+def iso(at: datetime) -> str:
+    """Return a moment as drawings take it."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _clock(at: datetime) -> str:
+def clock(at: datetime) -> str:
+    """Return a moment as tables say it."""
     moment = at.astimezone(UTC)
-    return f"{moment.day} {moment:%b, %H:%M}"
+    return (
+        f"{moment.day} {moment:%b, %H:%M:%S}"
+        if moment.second
+        else f"{moment.day} {moment:%b, %H:%M}"
+    )
 
 
 def _day(at: datetime) -> str:
@@ -223,5 +204,6 @@ def _day(at: datetime) -> str:
     return f"{moment.day} {moment:%b}"
 
 
-def _span(moments: Sequence[datetime], clock: Callable[[datetime], str] = _clock) -> str:
-    return f"{clock(moments[0])} to {clock(moments[-1])} UTC" if moments else "at no time"
+def span(moments: Sequence[datetime], said: Callable[[datetime], str] = clock) -> str:
+    """Return from when to when, in words."""
+    return f"{said(moments[0])} to {said(moments[-1])} UTC" if moments else "at no time"

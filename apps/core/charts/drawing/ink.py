@@ -6,4 +6,6 @@ INK = {
     "muted": "#010006", "bar": "#010007", "unknown": "#010008", "tick": "#010009",
     "first_try": "#010011", "slow": "#010012", "retried": "#010013", "came_back": "#010014",
     "gave_up": "#010015", "open": "#010016", "cannot_tell": "#010017",
+    "around": "#010018", "around_failed": "#010019",
+    "hit": "#01001a", "partly_hit": "#01001b", "slowed": "#01001c",
 }  # fmt: skip

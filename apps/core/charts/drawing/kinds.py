@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from . import outcomes, people
+from .furniture import marks_above
 from .ink import INK
 from .parts import (
     HATCHED,
@@ -16,7 +18,6 @@ from .parts import (
     rows_of,
     scale_for,
     short,
-    spread,
     time_axis,
 )
 
@@ -26,8 +27,10 @@ def _line(data: Mapping[str, Any], width: int) -> Any:
     points = [{"t": at, "v": value} for at, value in data["points"]]
     known = [one["v"] for one in points if one["v"] is not None] or [0]
     bands = [{"t": at, "low": low, "high": high} for at, low, high in data["band"]]
-    tops = [*known, *(one["high"] for one in bands)]
-    lows = [*known, *(one["low"] for one in bands)]
+    target = data["target"]
+    levels = [target[0]] if target else []
+    tops = [*known, *levels, *(one["high"] for one in bands)]
+    lows = [*known, *levels, *(one["low"] for one in bands)]
     scale = scale_for(0 if data["zero"] else min(lows), max(tops), zero=data["zero"])
     y = alt.Y("v:Q", scale=scale, axis=axis_with(format="%" if data["share"] else "~s"), title=None)
     layers = behind(data, width)
@@ -49,7 +52,7 @@ def _line(data: Mapping[str, Any], width: int) -> Any:
         .encode(x=time_axis(data), y=y)
     )
     last = next((one for one in reversed(points) if one["v"] is not None), None)
-    if last:
+    if last and not data["marks"]:
         place = last["v"]
         if bands:  # apart from "usual"
             middle, gap = (
@@ -60,44 +63,17 @@ def _line(data: Mapping[str, Any], width: int) -> Any:
                 place if abs(place - middle) > gap else middle + (gap if place >= middle else -gap)
             )
         layers.append(end_label(last["t"], place, data["label"], "line", scale))
-    return put_together(layers, width, 190)
-
-
-def _stacked(data: Mapping[str, Any], width: int) -> Any:
-    alt = altair()
-    keys = data["keys"]
-    rows, tops = [], []
-    for at, *counts in data["steps"]:
-        base = 0
-        for order, ((key, _), count) in enumerate(zip(keys, counts, strict=True)):
-            rows.append({"t": at, "k": key, "o": order, "low": base, "high": base + count})
-            base += count
-        tops.append(base)
-    scale = scale_for(0, max(tops, default=1), zero=True)
-    color = alt.Color(
-        "k:N",
-        legend=None,
-        scale=alt.Scale(domain=[key for key, _ in keys], range=[INK[key] for key, _ in keys]),
-    )
-    areas = (
-        alt.Chart(rows_of(rows))
-        .mark_area(interpolate="step-after")
-        .encode(
-            x=time_axis(data),
-            y=alt.Y("low:Q", scale=scale, axis=axis_with(format="~s"), title=None),
-            y2="high:Q",
-            color=color,
-            order="o:O",
-        )
-    )
-    last = [row for row in rows if row["t"] == data["steps"][-1][0]]
-    gap = (scale.domain[1] - scale.domain[0]) * 0.085
-    places = spread([(row["low"] + row["high"]) / 2 for row in last], gap)
-    labels = [
-        end_label(data["steps"][-1][0], place, label, "text", scale)
-        for place, (_, label) in zip(places, keys, strict=True)
-    ]
-    return put_together([areas, *behind(data, width, over=True), *labels], width, 200)
+    if target:
+        level = alt.Chart(rows_of([{"v": target[0]}]))
+        at = alt.Y("v:Q", scale=scale, title=None)
+        layers += [
+            level.mark_rule(color=INK["text"], strokeWidth=1.5, strokeDash=[6, 3]).encode(y=at),
+            level.mark_text(align="left", baseline="top", dy=4, dx=2, color=INK["text"]).encode(
+                x=alt.value(0), y=at, text=alt.value(target[1])
+            ),
+        ]
+    marks, _ = marks_above(data, width, 190)
+    return put_together([*layers, *marks], width, 190)
 
 
 def _bars(data: Mapping[str, Any], width: int) -> Any:
@@ -170,7 +146,10 @@ def _whiskers(data: Mapping[str, Any], width: int) -> Any:
 
 KINDS: dict[str, Callable[[Mapping[str, Any], int], Any]] = {
     "line": _line,
-    "stacked": _stacked,
+    "stacked": outcomes.stacked,
+    "steps": outcomes.steps,
+    "scatter": people.scatter,
+    "away": people.away,
     "bars": _bars,
     "whiskers": _whiskers,
 }

@@ -39,6 +39,8 @@ def time_axis(data: Mapping[str, Any]) -> Any:
     """Return the axis of the moments, in hours or in days."""
     alt = altair()
     moments = [one[0] for one in data.get("points") or data["steps"]]
+    if data.get("end"):
+        moments.append(data["end"])
     first, last = (datetime.fromisoformat(at) for at in (moments[0], moments[-1]))
     format_ = "%H:%M" if (last - first).total_seconds() < 2 * 86400 else "%-d %b"
     return alt.X(
@@ -63,7 +65,7 @@ def name_axis(rows: Sequence[Mapping[str, Any]]) -> Any:
     return alt.Y("n:N", sort=[row["n"] for row in rows], title=None, axis=axis)
 
 
-def behind(data: Mapping[str, Any], width: int, *, over: bool = False) -> list[Any]:
+def behind(data: Mapping[str, Any], width: int) -> list[Any]:
     """The incident's window, and ticks where we said something."""
     alt = altair()
     layers = []
@@ -71,18 +73,13 @@ def behind(data: Mapping[str, Any], width: int, *, over: bool = False) -> list[A
         start, end = data["window"]
         values = rows_of([{"t": start, "e": end}])
         box = alt.Chart(values).encode(x=time_axis(data), x2="e:T")
-        # Over what is filled, the window is a line above; behind a line it is a ground.
-        shade = (
-            box.mark_rect(color=INK["tick"]).encode(y=alt.value(-3), y2=alt.value(-1))
-            if over
-            else box.mark_rect(color=INK["window"])
-        )
-        label = (
-            alt.Chart(values)
-            .mark_text(align="left", baseline="bottom", dx=1, dy=-5, color=INK["muted"])
-            .encode(x=time_axis(data), y=alt.value(0), text=alt.value("incident"))
-        )
-        layers += [shade, label]
+        layers.append(box.mark_rect(color=INK["window"]))
+        if not data.get("marks"):
+            layers.append(
+                alt.Chart(values)
+                .mark_text(align="left", baseline="bottom", dx=1, dy=-5, color=INK["muted"])
+                .encode(x=time_axis(data), y=alt.value(0), text=alt.value("incident"))
+            )
     if data["ticks"]:
         layers.append(
             alt.Chart(rows_of([{"t": at} for at in data["ticks"]]))
