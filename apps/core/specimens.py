@@ -252,9 +252,7 @@ def charts() -> list[Chart]:
                 (start + timedelta(minutes=38), "update 1"),
             ],
             usual=[(start + timedelta(minutes=15 * n), 520 - 3 * n) for n in range(5)],
-            around=[
-                (start + timedelta(minutes=5 * n), 500 + n, n == 5) for n in (*range(6), 12)
-            ],
+            around=[(start + timedelta(minutes=5 * n), 500 + n, n == 5) for n in (*range(6), 12)],
         ),
         bars(
             "People who gave up, by operation",
