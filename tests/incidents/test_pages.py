@@ -147,7 +147,7 @@ def test_a_page_asks_as_often_whatever_it_shows(
     drafted(incident, alice, next_update_at=now + timedelta(hours=1))
     for address, queries in [
         (reverse("incidents:list"), 6),
-        (room(incident), 13),
+        (room(incident), 15),
         (room(incident, "customers"), 6),
         (room(incident, "timeline"), 6),
     ]:

@@ -62,7 +62,7 @@ def key_above(keys: Sequence[tuple[str, str]], width: int, *, above: int) -> tup
 
 
 def marks_above(
-    data: Mapping[str, Any], width: int, height: int, *, most_rows: int = 3
+    data: Mapping[str, Any], width: int, height: int, *, most_rows: int = 5
 ) -> tuple[list[Any], int]:
     """Return named moments as lines through the plot with their words over it, and how high those stand.
 

@@ -74,7 +74,7 @@ def scatter(data: Mapping[str, Any], width: int) -> Any:
                 abs(high - other) < 13 and left < begin + long and begin < left + wide
                 for begin, other, long in taken
             ):
-                taken.append((left, high, wide))
+                taken.append((left - 8, high, wide + 16))
                 layers.append(
                     alt.Chart(rows_of([one]))
                     .mark_text(align=align, dx=dx, color=INK["text"], baseline="middle")
