@@ -97,6 +97,7 @@ class Lost:
 PLACEBOS_NEEDED = 40
 WEEKS_NEEDED = 3
 EXPECTED_NEEDED = 30.0
+NEAREST = 200
 
 
 def lost_attempts(
@@ -109,7 +110,9 @@ def lost_attempts(
     bins before. expected E = e0 sum(y) / sum(e) with y in the window and e in the control period of
     the earlier weeks. The interval comes from placebo windows: every (earlier week, offset by
     `step` bins) plays the incident against the other weeks, and the split-conformal quantiles of
-    z = (y - mu) / sqrt(mu (1 + mu/sum y + mu/e)) say how far counts wander on ordinary days. With
+    z = (y - mu) / sqrt(mu (1 + mu/sum y + mu/e)) say how far counts wander on ordinary days. Only
+    those count whose mu is like the window's own (the nearest quarter, 200 at least): demand wanders
+    by a share of itself, so at the busiest hour z spreads wider than at night. With
     fewer than 40 placebo windows: quasi-Poisson t with K - 1 degrees of freedom.
     Refuses below 3 weeks or 30 expected.
     """
@@ -128,7 +131,7 @@ def lost_attempts(
     if mu < EXPECTED_NEEDED:
         return f"only {mu:.0f} attempts were to be expected; 30 are needed"
     observed = int(y[0, at])
-    z = _placebo_z(y[used], e[used])
+    z = _placebo_z(y[used], e[used], like=mu)
     if len(z) >= PLACEBOS_NEEDED:
         low_z, high_z = _conformal(z)
         method = "ratio to the same window of earlier weeks, placebo windows"
@@ -149,14 +152,17 @@ def _expect(e0: float, y: NDArray[np.float64], e: NDArray[np.float64]) -> tuple[
     return mu, sqrt(mu * (1 + mu / max(total_y, 1.0) + mu / max(e0, 1.0)))
 
 
-def _placebo_z(y: NDArray[np.float64], e: NDArray[np.float64]) -> NDArray[np.float64]:
-    """z of every (week, offset) where the other weeks make at least 10 expected."""
+def _placebo_z(
+    y: NDArray[np.float64], e: NDArray[np.float64], *, like: float
+) -> NDArray[np.float64]:
+    """z of the (week, offset) where the other weeks make at least 10 expected, and about as many as `like`."""
     other_y, other_e = y.sum(axis=0) - y, e.sum(axis=0) - e
     with np.errstate(divide="ignore", invalid="ignore"):
         mu = e * other_y / other_e
         z = (y - mu) / np.sqrt(mu * (1 + mu / other_y + mu / e))
     good = (e > 0) & (other_e > 0) & (other_y > 0) & (mu >= 10) & np.isfinite(z)
-    return np.asarray(z[good])
+    near = np.argsort(np.abs(np.log(mu[good] / like)), kind="stable")
+    return np.asarray(z[good][near[: max(NEAREST, len(near) // 4)]])
 
 
 def _conformal(z: NDArray[np.float64]) -> tuple[float, float]:

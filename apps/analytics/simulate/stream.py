@@ -22,6 +22,7 @@ from apps.analytics.simulate.tables import (
     ATTEMPT_COLUMNS,
     CAME_BACK,
     CAUSES,
+    CUT_SHORT,
     FIRST_TRY,
     GAVE_UP,
     HORIZON_MS,
@@ -98,10 +99,14 @@ class _Run:
         self.walk.probe(rng, begin, end, tries)
         self._leave(rng, attempts, put_off)
         events = self._due(join([self.events, tries.columns()], TRY_COLUMNS), end)
-        done = self._settle(join([self.attempts, *attempts], ATTEMPT_COLUMNS), end, final=final)
+        planned = join([self.attempts, *attempts], ATTEMPT_COLUMNS)
+        dropped = self._dropped(planned)
+        done = self._settle(planned, end, final=final)
         missing = join(absences, ABSENCE_COLUMNS)
-        missing = rows_of(missing, missing["ts"] <= self.left[missing["person"]])
-        parts = [missing, self._unseen(done), self._gone(final=final)]
+        # Who left for good because of it would have gone on with the visit that they were in.
+        here = missing["visit"] <= self.left[missing["person"]]
+        missing = rows_of(missing, here & (self.world.group[missing["person"]] < BOTS))
+        parts = [missing, dropped, self._unseen(done), self._gone(final=final)]
         return Chunk(
             begin,
             end,
@@ -163,15 +168,15 @@ class _Run:
         good["class"] = np.where(good["tries"] > 1, RETRIED, np.where(late, SLOW, FIRST_TRY))
         return join([good, settled], (*ATTEMPT_COLUMNS, "class"))
 
+    def _dropped(self, planned: Columns) -> Columns:
+        """Return what those would still have tried in the window who left for good in it."""
+        begin, finish = self.plan.window_ms
+        left, at = self.left[planned["person"]], planned["start"]
+        cut = (at > left) & (left >= begin) & (at < finish)
+        return _absent(rows_of(planned, cut), CUT_SHORT, "gave_up")
+
     def _unseen(self, done: Columns) -> Columns:
-        rows = rows_of(done, done["request"] == 0)
-        return {
-            "kind": np.full(len(rows["id"]), UNSEEN),
-            "cause": np.full(len(rows["id"]), CAUSES.index("fault")),
-            "ts": rows["start"],
-            "person": rows["person"],
-            "operation": rows["operation"],
-        }
+        return _absent(rows_of(done, done["request"] == 0), UNSEEN, "fault")
 
     def _gone(self, *, final: bool) -> Columns:
         """Return those who left, once, at the end: a later slice may still find an earlier reason."""
@@ -182,7 +187,19 @@ class _Run:
             "ts": self.left[gone].astype(np.int64),
             "person": gone,
             "operation": np.zeros(len(gone), np.int64),
+            "visit": self.left[gone].astype(np.int64),
         }
+
+
+def _absent(attempts: Columns, kind: int, cause: str) -> Columns:
+    return {
+        "kind": np.full(len(attempts["id"]), kind),
+        "cause": np.full(len(attempts["id"]), CAUSES.index(cause)),
+        "ts": attempts["start"],
+        "person": attempts["person"],
+        "operation": attempts["operation"],
+        "visit": attempts["start"],
+    }
 
 
 def _next_success(waiting: Columns, later: Columns) -> Bools:

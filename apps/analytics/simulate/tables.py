@@ -77,7 +77,7 @@ ATTEMPT_COLUMNS = (
     "ok",
     "request",
 )
-ABSENCE_COLUMNS = ("kind", "cause", "ts", "person", "operation")
+ABSENCE_COLUMNS = ("kind", "cause", "ts", "person", "operation", "visit")
 
 
 def event_table(plan: Plan, world: World, rng: Generator, events: Columns) -> pa.Table:

@@ -67,6 +67,7 @@ class Walk:
         made: list[Columns] = []
         previous = np.zeros(len(person), np.int64)
         now = visits.start.copy()
+        due = now.copy()  # when each would have begun its next step, had all worked at once
         live = np.arange(len(person))
         for step in range(MAX_STEPS):
             operation = self._operation(rng, visits.pick(live), step)
@@ -76,17 +77,20 @@ class Walk:
                 rng, tries, person=person[live], operation=operation, target=target, start=now[live]
             )
             made.append(result)
+            absences.append(self._late(visits.pick(live), operation, due[live], now[live]))
             goes_on = (result["ok"] == 1) | (
                 rng.random(len(live)) < self.plan.stays_after_giving_up
             )
             think = self._think(rng, len(live))
-            # Had it worked at once, they would have gone on from there: no pause between tries puts it off.
-            unhurt = now[live] + think
+            at_once = (result["ok"] == 1) & (result["tries"] == 1)
+            due[live] += np.where(at_once, result["end"] - now[live], 0) + think
             now[live] = result["end"] + think
             more = step + 1 < length[live]
             stops = ~goes_on & more
-            missed = replace(visits.pick(live[stops]), start=unhurt[stops])
-            absences.append(self._would(rng, missed, step + 1, kind=CUT_SHORT, cause="gave_up"))
+            missed = visits.pick(live[stops])
+            rest = replace(missed, start=due[live[stops]])
+            cut = self._would(rng, rest, step + 1, kind=CUT_SHORT, cause="gave_up")
+            absences.append(cut | {"visit": np.repeat(missed.start, missed.length - step - 1)})
             live = live[goes_on & more]
             if not live.size:
                 break
@@ -139,6 +143,20 @@ class Walk:
         begins = np.flatnonzero(~shy | later)
         return replace(visits, start=np.where(later, moved, start)).pick(begins)
 
+    def _late(self, visits: Visits, operation: Ints, due: Ints, now: Ints) -> Columns:
+        """Return the attempts that retries before them have put off until after the fault."""
+        begin, finish = self.plan.window_ms
+        late = (due >= begin) & (due < finish) & (now >= finish)
+        count = int(late.sum())
+        return {
+            "kind": np.full(count, DEFERRED),
+            "cause": np.full(count, CAUSES.index("fault")),
+            "ts": due[late],
+            "person": visits.person[late],
+            "operation": operation[late],
+            "visit": visits.start[late],
+        }
+
     def _would(
         self, rng: Generator, visits: Visits, step: int, *, kind: int, cause: str
     ) -> Columns:
@@ -155,6 +173,7 @@ class Walk:
             "ts": each.start + passed - passed[first],
             "person": each.person,
             "operation": self._operation(rng, each, np.arange(len(visit)) - first + step),
+            "visit": each.start,
         }
 
     def _operation(self, rng: Generator, visits: Visits, step: int | Ints) -> Ints:
