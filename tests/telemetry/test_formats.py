@@ -82,7 +82,10 @@ def parser_for(data):
     return detect.find(data[: 1 << 20], wanted="auto", names=FieldNames()).parser
 
 
-FILES = ["nginx_timed.log", "nginx_combined.log", "nginx_json.ndjson", "envoy_access_json.ndjson"]
+FILES = [
+    *("nginx_timed.log", "nginx_combined.log", "nginx_json.ndjson"),
+    *("envoy_access_json.ndjson", "envoy_access_default.log"),
+]
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -71,6 +71,38 @@ def test_failures_behind_an_error_page_are_found(capsys):
     ]
 
 
+def test_envoy_text(capsys):
+    [report] = ingest(REAL / "envoy_access_default.log", capsys=capsys)
+
+    assert report["recognised"] == "access log, Envoy text"
+    assert report["whole"]
+    assert rows(SUMS) == [(862, 50, 20, 6, 0)]
+
+
+def test_envoy_text_says_who_left_and_what_istio_adds(tmp_path, capsys):
+    istio = (
+        '"203.0.113.9" "Mozilla/5.0" "3" "shop.example" "10.0.0.7:80" outbound|80||shop 10.0.0.1:1 '
+        "10.0.0.2:2 10.0.0.3:3 - default"
+    )
+    ends = '"203.0.113.9" "Mozilla/5.0" "{}" "shop.example" "10.0.0.7:80"'
+    lines = [
+        f'[2026-11-22T22:15:40.244Z] "GET /a HTTP/1.1" 0 DC 0 0 312 - {ends.format(1)}',
+        f'[2026-11-22T22:15:41.244Z] "GET /a?x=\\"1 HTTP/1.1" 503 UF,URX 0 91 5 - {ends.format(2)}',
+        f'[2026-11-22T23:15:42.5+01:00] "POST /b HTTP/2" 200 - via_upstream - "-" 1 3 7 6 {istio}',
+        "[2026-11-22T22:15:43Z] nothing that Envoy writes",
+    ]
+    log = tmp_path / "envoy.log"
+    log.write_text("\n".join(lines) + "\n")
+
+    [report] = ingest(log, capsys=capsys)
+
+    assert (report["stored"], report["failed"]) == (3, 1)
+    assert report["rejected"] == 1
+    assert sorted(rows("ts % 60000, outcome, status, latency_ms")) == [
+        (40_244, 2, 0, 312.0), (41_244, 1, 503, 5.0), (42_500, 0, 200, 7.0),
+    ]  # fmt: skip
+
+
 def test_envoy_json(capsys):
     [report] = ingest(REAL / "envoy_access_json.ndjson", capsys=capsys)
 

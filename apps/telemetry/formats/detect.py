@@ -7,11 +7,12 @@ import orjson
 
 from apps.telemetry.formats.columns import Block, Columns, Rejects, excerpt
 from apps.telemetry.formats.delimited import Delimited, header_of
+from apps.telemetry.formats.envoy import EnvoyText, read_line
 from apps.telemetry.formats.fields import FieldNames
 from apps.telemetry.formats.jsonlines import JsonLines
 from apps.telemetry.formats.weblog import WebLog
 
-FORMATS = ("auto", "nginx", "apache", "ndjson", "csv")
+FORMATS = ("auto", "nginx", "apache", "envoy", "ndjson", "csv")
 LOOK = 50  # lines to look at
 BOM = b"\xef\xbb\xbf"
 
@@ -61,7 +62,7 @@ def find(head: bytes, *, wanted: str, names: FieldNames) -> Found:
             "Give an access log or NDJSON, as it is or packed with gzip.",
         )
     tried: list[str] = []
-    for name in ("ndjson", "weblog", "csv"):
+    for name in ("ndjson", "weblog", "envoy", "csv"):
         if wanted != "auto" and name != {"nginx": "weblog", "apache": "weblog"}.get(wanted, wanted):
             continue
         found, why = _TRY[name](lines, names, wanted, first + 1)
@@ -132,6 +133,12 @@ def _weblog(
 _COMBINED = frozenset({"remote_addr", "user", "time", "request", "status", "user_agent"})
 
 
+def _envoy(lines: list[bytes], _: FieldNames, wanted: str, first: int) -> tuple[Found | None, str]:
+    if any(read_line(line) for line in lines):
+        return Found(EnvoyText(), "access log, Envoy text"), ""
+    return None, "no line has [a time], a quoted request, a status and Envoy's flags"
+
+
 def _csv(lines: list[bytes], names: FieldNames, _: str, first: int) -> tuple[Found | None, str]:
     header, delimiter = header_of(lines[0])
     parser = Delimited(names, header, delimiter, first)
@@ -142,4 +149,4 @@ def _csv(lines: list[bytes], names: FieldNames, _: str, first: int) -> tuple[Fou
     return Found(parser, f"CSV with {', '.join(parser.fields)}"), ""
 
 
-_TRY = {"ndjson": _json, "weblog": _weblog, "csv": _csv}
+_TRY = {"ndjson": _json, "weblog": _weblog, "envoy": _envoy, "csv": _csv}
