@@ -14,6 +14,7 @@ PROXY_ALONE_SHARE = 0.50
 PROXY_ALONE_EVENTS = 200
 PROXY_FEW_AGENTS = 2
 PROXY_FEW_EVENTS = 200
+PROXY_BESIDE_SHARE = 0.10
 
 PROBE_MIN_EVENTS = 1000
 PROBE_MIN_HOURS = 23
@@ -32,10 +33,12 @@ def find_proxies(run: Runner, *, groups: str) -> list[int]:
 
     * at least 3 user agents, or 2 and 200 requests, and a share of at least 20 %, or
     * at least 20 user agents and a share of at least 1 %, or
-    * a share of at least 50 % and at least 200 requests, whatever its user agents.
+    * a share of at least 50 % and at least 200 requests, whatever its user agents, or
+    * a share of at least 10 % beside an address that one of these holds for:
+      what stands in front of a site seldom has one address only.
 
     One visitor seldom brings more than two user agents, and on a site with few visitors (20
-    addresses with one user agent each and 5 % of the traffic) none of the three applies. Actors of a
+    addresses with one user agent each and 5 % of the traffic) none of these applies. Actors of a
     proxy become unknown: people cannot be counted and attempts cannot be told apart behind it.
     """
     found = run.rows(
@@ -51,7 +54,10 @@ def find_proxies(run: Runner, *, groups: str) -> list[int]:
             min_events=PROXY_MIN_EVENTS,
         )
     )
-    return sorted(int(row[0]) for row in found if _is_proxy(row[1], row[2], row[3]))
+    proxies = {int(row[0]) for row in found if _is_proxy(row[1], row[2], row[3])}
+    if proxies:
+        proxies |= {int(row[0]) for row in found if _may_stand_beside(row[2], row[3])}
+    return sorted(proxies)
 
 
 def _is_proxy(agents: int, events: int, everything: int) -> bool:
@@ -62,6 +68,10 @@ def _is_proxy(agents: int, events: int, everything: int) -> bool:
         or (agents >= PROXY_MANY_AGENTS and share >= PROXY_MANY_SHARE)
         or (share >= PROXY_ALONE_SHARE and events >= PROXY_ALONE_EVENTS)
     )
+
+
+def _may_stand_beside(events: float, everything: float) -> bool:
+    return float(events) >= PROXY_BESIDE_SHARE * float(everything)
 
 
 def find_probes(run: Runner, *, events: str, until_ms: int) -> list[int]:

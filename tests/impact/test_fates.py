@@ -115,6 +115,46 @@ def test_a_log_fares_the_same_in_whatever_order_year_and_zone(change, tmp_path):
     assert fates(log) == truth("nginx_timed.log")
 
 
+def test_deliveries_in_the_wrong_order_change_nobodys_fate(tmp_path):
+    lines = (DATA / "nginx_timed.log").read_text().splitlines()
+    for number, part in enumerate((lines[600:], lines[300:600])):
+        log = tmp_path / f"{number}.log"
+        log.write_text("\n".join(part) + "\n")
+        call_command("ingest", str(log), stdout=StringIO(), stderr=StringIO())
+    log = tmp_path / "first.log"
+    log.write_text("\n".join(lines[:300]) + "\n")
+
+    assert fates(log) == truth("nginx_timed.log")
+
+
+@pytest.mark.parametrize("addresses", [1, 2, 3])
+def test_behind_proxies_no_fate_is_made_up(addresses, tmp_path):
+    """An address beside a proxy is none of its people; what a small one gave up, those behind it gave up."""
+    doors: dict[str, str] = {}
+    lines = []
+    for line in (DATA / "nginx_combined.log").read_text().splitlines():
+        address, rest = line.split(" ", 1)
+        lines.append(f"{doors.setdefault(address, f'10.0.0.{len(doors) % addresses}')} {rest}")
+    log = tmp_path / "hidden.log"
+    log.write_text("\n".join(lines) + "\n")
+
+    claimed, sent = went_wrong(fates(log)), went_wrong(truth("nginx_timed.log"))
+
+    assert claimed["cannot_tell"] >= 40
+    assert claimed["retried"] == claimed["came_back"] == 0
+    assert claimed["gave_up"] < 10
+    assert claimed["gave_up"] <= sent["gave_up"]
+
+
+def went_wrong(sessions: Counter) -> Counter:
+    """How many attempts of all sessions together ended in which class."""
+    found: Counter = Counter()
+    for session, times in sessions.items():
+        for (_, _, fate, _, _), count in session:
+            found[fate] += count * times
+    return found
+
+
 def test_everybody_behind_three_addresses_without_ids_is_not_told_as_three_people(tmp_path):
     lines = (DATA / "nginx_combined.log").read_text().splitlines()
     hidden = [

@@ -192,7 +192,8 @@ joined AS (
            min(ts) AS ts, max(until) AS until, bool_or(ok) AS ok,
            min(ts) FILTER (ok) AS ok_ts, min(until) FILTER (ok) AS ok_until,
            min(ts) FILTER (NOT ok) AS fail_ts,
-           count(*) AS tries, count_if(NOT ok) AS fails, min(place) AS place
+           count(*) AS tries, count_if(NOT ok) AS fails,
+           arg_min(place, (ts, place)) AS place
     FROM numbered GROUP BY customer, operation, actor, key, call)
 SELECT customer, operation, actor, key, target, ts, until, ok, ok_until, tries,
        CASE WHEN NOT ok OR fail_ts <= ok_ts THEN fails ELSE 0 END AS fails, place
@@ -237,7 +238,7 @@ SELECT customer, operation, target, actor, part, chain,
        min(ts) AS start_ts, max(ts) AS last_ts, max(until) AS last_until, bool_or(ok) AS ok,
        min(ok_until) AS ok_until, sum(tries)::BIGINT AS tries, sum(fails)::BIGINT AS fails,
        bool_or(busy AND (fails > 0 OR coalesce(ts - failed_until <= w_ms, false))) AS ambiguous,
-       max(w_ms) AS w_ms
+       max(w_ms) AS w_ms, arg_min(place, (ts, place)) AS place
 FROM numbered GROUP BY customer, operation, target, actor, part, chain
 HAVING min(ts) >= $start AND min(ts) < $end
 """

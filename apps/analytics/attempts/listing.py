@@ -14,24 +14,12 @@ def list_attempts(run: Runner, frame: Frame) -> None:
     run.view("listed", fill(_LISTED, start=frame.start_ms, end=frame.end_ms))
 
 
-# Times of whole seconds may give several attempts one beginning: the first takes the first request.
 # A success out of reach of any failure is in no chain: `work` has the others. Requests with neither
 # actor nor key are an attempt each, of which nothing more can be told.
 _LISTED = """
-SELECT customer, operation, target, actor, class, start_ts, until, tries, fails, key,
-       coalesce(places[alike], places[-1]) AS loc
-FROM (
-    SELECT *, row_number() OVER (
-        PARTITION BY customer, operation, target, actor, key, start_ts ORDER BY chain) AS alike
-    FROM (
-        SELECT c.customer, c.operation, c.target, c.actor, c.class, c.start_ts,
-               c.last_until AS until, c.tries, c.fails, c.part AS key, c.chain,
-               list(w.place ORDER BY w.place) AS places
-        FROM chains c JOIN work w
-          ON w.customer = c.customer AND w.operation = c.operation AND w.ts = c.start_ts
-         AND w.actor IS NOT DISTINCT FROM c.actor AND w.target IS NOT DISTINCT FROM c.target
-         AND (c.part IS NULL OR w.key = c.part)
-        GROUP BY ALL))
+SELECT customer, operation, target, actor, class, start_ts, last_until AS until,
+       tries, fails, part AS key, place AS loc
+FROM chains
 UNION ALL
 SELECT e.customer, e.operation, e.target, e.actor,
        CASE WHEN e.outcome = 4 OR e.actor IS NULL AND e.key IS NULL THEN 'cannot_tell'
