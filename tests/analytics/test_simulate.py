@@ -419,3 +419,21 @@ def test_lines_give_the_outcome_that_the_status_hides():
     lines = [orjson.loads(line) for line in to_ndjson(hidden, names).splitlines()]
     assert [line["outcome"] for line in lines] == ["failed", "ok"]
     assert to_ndjson(events.slice(0, 0), names) == b""
+
+
+def test_the_essays_outage_has_its_size_its_hour_and_its_customers():
+    plan = Plan.essay()
+    begin, end = plan.window_ms
+    failed = rows = 0
+    for chunk in simulate(plan):
+        ts, status = col(chunk.events, "ts"), col(chunk.events, "status")
+        failed += int(((status == 500) & (ts >= begin) & (ts < end)).sum())
+        rows += chunk.events.num_rows
+
+    assert failed == pytest.approx(65_000, rel=0.03)
+    assert rows < 2_000_000
+    kinds = [customer.kind for customer in build_world(plan).customers]
+    assert kinds.count("business") == 40
+    assert {"consumer", "internal"} < set(kinds)
+    at = [datetime.fromtimestamp(ms / 1000, UTC) for ms in (begin, end)]
+    assert [f"{one:%H:%M}" for one in at] == ["10:04", "10:30"]

@@ -53,6 +53,9 @@ FAULTS: dict[str, Fault] = {
 """By name: none, total, partial (half to nine tenths of the requests of 70 % of the customers), latency (40 times
 slower), customer (one business), journey (paying), silence (nothing reaches us)."""
 
+ESSAY: dict[str, Any] = {"events": 1_870_000, "customers": 45, "rush": 36.0}
+"""What makes the plan of `Plan.essay`: 4 groups of consumers, forty businesses, our office."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -95,6 +98,9 @@ class Plan:
     events_per_person_week: float = 20.0
     day_noise: float = 0.05
     half_hour_noise: float = 0.05
+    rush: float = (
+        1.0  # each week, the half hours that touch the fault's window have so much more demand
+    )
 
     # Dirt
     duplicates: float = 0.005
@@ -119,6 +125,8 @@ class Plan:
             raise ValueError("start needs a time zone")
         if not timedelta(0) <= self.fault_at < timedelta(weeks=1) or self.fault_for < timedelta(0):
             raise ValueError("the fault must begin within the last week")
+        if self.rush <= 0:
+            raise ValueError("rush must be more than 0")
         if self.seed < 0:
             raise ValueError("seed must be 0 or more")
 
@@ -128,6 +136,16 @@ class Plan:
         if name not in FAULTS:
             raise ValueError(f"There is no fault {name!r}. There is: {', '.join(FAULTS)}.")
         return replace(cls(), fault=FAULTS[name], **changes)
+
+    @classmethod
+    def essay(cls, **changes: Any) -> Self:
+        """Return the plan of one well-known outage: 65,000 answers of HTTP 500 from 10:04 to 10:30 on a Tuesday.
+
+        Consumers, forty businesses with customers of their own, and colleagues, over five weeks; what the
+        platform sells goes on sale each Tuesday at ten, so that 26 minutes hold that many without the weeks
+        holding more events than a small machine stores in seconds.
+        """
+        return replace(cls.scenario("total", seed=65, **ESSAY), **changes)
 
     @property
     def start_ms(self) -> int:

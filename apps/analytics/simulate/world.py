@@ -362,4 +362,9 @@ def _demand(rng: Generator, plan: Plan) -> Floats:
     # The plan may begin at any hour.
     offset = int((plan.start.hour * 60 + plan.start.minute) // 30)
     shape = np.roll(shape, -offset)
+    if plan.rush != 1.0:
+        half_hour = 1_800_000
+        begin, end = (ms - plan.start_ms for ms in plan.window_ms)
+        rushed = np.arange(begin // half_hour, -(-end // half_hour)) % 336
+        shape = np.where(np.isin(np.arange(len(shape)) % 336, rushed), plan.rush * shape, shape)
     return np.asarray(shape / shape.sum())
