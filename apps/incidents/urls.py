@@ -11,6 +11,7 @@ incident_urls = [
     path("", views.room, name="room"),
     path("customers/", views.customers, name="customers"),
     path("compare/", views.compare, name="compare"),
+    path("attempts/", views.attempts, name="attempts"),
     path("timeline/", views.timeline, name="timeline"),
     path("edit/", views.edit, name="edit"),
     path("state/", views.state, name="state"),

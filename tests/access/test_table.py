@@ -54,6 +54,7 @@ GET  /console/incidents/                                          in  403  403  
 GET  /console/incidents/declare/                                  in  403  403  403  403  403  200  200  200
 GET  /console/incidents/{incident}/                               in  403  403  200  200  200  200  200  200
 GET  /console/incidents/{incident}/customers/                     in  403  403  200  200  200  200  200  200
+GET  /console/incidents/{incident}/attempts/                      in  403  403  200  200  200  200  200  200
 GET  /console/incidents/{incident}/compare/                       in  403  403  200  200  200  200  200  200
 GET  /console/incidents/{incident}/timeline/                      in  403  403  200  200  200  200  200  200
 GET  /console/incidents/{incident}/edit/                          in  403  403  403  403  403  200  200  200
@@ -197,6 +198,7 @@ POST /console/incidents/                                          in  403  403  
 POST /console/incidents/declare/                                  in  403  403  403  403  403  200  200  200
 POST /console/incidents/{incident}/                               in  403  403  405  405  405  405  405  405
 POST /console/incidents/{incident}/customers/                     in  403  403  405  405  405  405  405  405
+POST /console/incidents/{incident}/attempts/                      in  403  403  405  405  405  405  405  405
 POST /console/incidents/{incident}/compare/                       in  403  403  405  405  405  405  405  405
 POST /console/incidents/{incident}/timeline/                      in  403  403  405  405  405  405  405  405
 POST /console/incidents/{incident}/edit/                          in  403  403  403  403  403  200  200  200

@@ -25,16 +25,19 @@ from apps.analytics.attempts.cleaning import (
 from apps.analytics.attempts.frame import DAY_MS, DEFAULT_WINDOW_S, HOUR_MS, Frame, reads
 from apps.analytics.attempts.listing import list_attempts
 from apps.analytics.attempts.meter import BrokenMeter, Conduct
+from apps.analytics.attempts.sampling import Attempt, Try, sample_attempts
 
 __all__ = [
     "AMBIGUOUS_ABOVE",
     "DAY_MS",
     "DEFAULT_WINDOW_S",
     "HOUR_MS",
+    "Attempt",
     "BrokenMeter",
     "Cleaned",
     "Conduct",
     "Frame",
+    "Try",
     "attempt_sql",
     "behind_proxies_sql",
     "build_chains",
@@ -43,5 +46,6 @@ __all__ = [
     "list_attempts",
     "reads",
     "remove_duplicates",
+    "sample_attempts",
     "without_sql",
 ]

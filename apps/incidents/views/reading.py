@@ -4,13 +4,14 @@ from typing import Any
 
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from apps.accounts.access import PortalRequest, allowed
 from apps.core.http import number, render_partial
-from apps.impact import comparing
+from apps.customers.models import Customer
+from apps.impact import comparing, samples
 from apps.impact.queries import READERS, STAFF, customer_rows
 from apps.incidents import queries
 from apps.incidents.models import (
@@ -147,6 +148,47 @@ def compare(request: PortalRequest, pk: int) -> HttpResponse:
             "windows_differ": before.overall.get("window") != after.overall.get("window"),
         }
     return render(request, "incidents/compare.html", context)
+
+
+@allowed("console")
+@require_safe
+def attempts(request: PortalRequest, pk: int) -> HttpResponse:
+    """Show some of the attempts under a number, request by request, of the customers that this person may see."""
+    incident = incident_or_404(request, pk)
+    outcome = request.GET.get("outcome") or None
+    if outcome is not None and outcome not in samples.OUTCOMES:
+        raise Http404
+    visible = Customer.objects.visible_to(request.user)
+    slug = request.GET.get("customer")
+    customer = get_object_or_404(visible, slug=slug.replace("\0", "")) if slug else None
+    of = None if request.user.is_staff else set(visible.values_list("pk", flat=True))
+    snapshot = queries.snapshots(incident).defer("result").select_related("run__service").first()
+    context: dict[str, Any] = {
+        "incident": incident,
+        "snapshot": snapshot,
+        "customer": customer,
+        "outcome": outcome,
+        "why": samples.WHY.get(outcome or ""),
+        "tabs": [
+            {
+                "label": label,
+                "href": "?" + query_with(request, outcome=key),
+                "current": key == outcome,
+            }
+            for key, label in [(None, "All"), *samples.OUTCOMES.items()]
+        ],
+    }
+    if snapshot:
+        try:
+            context["sample"] = samples.sample(
+                snapshot=snapshot,
+                outcome=outcome,
+                customers={customer.pk} if customer else of,
+                about=incident.reference,
+            )
+        except samples.TooMany as error:
+            context["too_many"] = str(error)
+    return render(request, "incidents/attempts.html", context)
 
 
 @allowed("console")

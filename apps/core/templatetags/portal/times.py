@@ -92,8 +92,8 @@ def when(value: object, style: str = "full", zone: str = "") -> str:
     """Return an absolute time element. UTC always shows; the reader's zone stands before it when it differs.
 
     Styles: `full` "22 Nov 2026, 10:04 UTC" · `short` "22 Nov, 10:04 UTC" · `clock` "10:04 UTC" ·
-    `bare` "10:04" (say UTC once nearby) · `day` "22 November 2026". `zone` names the zone of who
-    reads ("Europe/Berlin"); without it Django's current one counts.
+    `bare` "10:04" (say UTC once nearby) · `seconds` "10:04:31 UTC" · `day` "22 November 2026". `zone`
+    names the zone of who reads ("Europe/Berlin"); without it Django's current one counts.
     """
     at = _aware(value)
     if at is None:
@@ -107,6 +107,8 @@ def when(value: object, style: str = "full", zone: str = "") -> str:
         words = f"{local.day} {local:%B %Y}"
     elif style == "bare":
         words = f"{local:%H:%M}"
+    elif style == "seconds":
+        words = f"{universal:%H:%M:%S} UTC"
     else:
         clock = f"{universal:%H:%M} UTC"
         if local.utcoffset():

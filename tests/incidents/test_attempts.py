@@ -1,0 +1,113 @@
+"""From a number to the attempts under it: as many as were counted, and nobody to be made out."""
+
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+
+from apps.customers.models import Attribute, IdentificationRule
+from apps.impact import jobs
+from apps.impact.models import ImpactRun, ImpactSnapshot
+from apps.incidents import jobs as incident_jobs
+from apps.incidents.models import IncidentRun
+from tests.factories import make_customer, make_snapshot, make_user
+from tests.incidents.world import declared, finish, room
+from tests.telemetry.test_ingest import REAL
+
+START = datetime(2026, 11, 22, 22, 15, tzinfo=UTC)
+END = START + timedelta(minutes=2)
+NOW = END + timedelta(minutes=1)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def struck(alice):
+    """An incident of a real log, one network of which is a business, and its impact."""
+    acme = make_customer()
+    IdentificationRule.objects.create(
+        customer=acme, position=1, attribute=Attribute.NETWORK, value="203.0.113.12/30"
+    )
+    call_command("ingest", str(REAL / "nginx_timed.log"), stdout=StringIO(), stderr=StringIO())
+    incident = declared(alice, started_at=START, ended_at=END, now=NOW)
+    incident_jobs.sweep(now=NOW)
+    assert jobs.run_next(clock=lambda: NOW)
+    return incident
+
+
+def counted():
+    return ImpactSnapshot.objects.get().result["attempts"]
+
+
+@pytest.mark.parametrize("outcome", ["gave_up", "first_try", "open", "retried", ""])
+def test_there_are_as_many_as_were_counted(signed_in, struck, outcome):
+    page = signed_in.get(room(struck, "attempts"), {"outcome": outcome}).text
+
+    number = counted()[outcome or "total"]
+    if number > 20:
+        assert f"20 of {number:,}".replace(",", "\u202f") in page or f"20 of {number}" in page
+        assert page.count('<tr class="attempt">') == 20
+    else:
+        assert page.count('<tr class="attempt">') == number
+        assert f"All {number}" in page or number in (0, 1)
+
+
+def test_the_room_leads_to_what_one_customer_tried(signed_in, struck):
+    hit = ImpactSnapshot.objects.get().customers.get().result["attempts"]
+    link = f"{room(struck, 'attempts')}?outcome=open&amp;customer=acme"
+    assert f"{room(struck, 'attempts')}" in signed_in.get(room(struck)).text
+
+    page = signed_in.get(link.replace("&amp;", "&")).text
+
+    assert page.count('<tr class="attempt">') == min(20, hit["open"])
+    assert "of Acme" in page
+    assert "500" in page or "502" in page
+
+
+def test_nobody_can_be_made_out(signed_in, struck):
+    page = signed_in.get(room(struck, "attempts")).text
+
+    assert "203.0.113" not in page
+    assert "Mozilla" not in page
+    for session in range(20):
+        assert f"s{session}<" not in page
+        assert f"s{session} " not in page
+
+
+def test_the_same_question_has_the_same_answer(signed_in, struck):
+    def articles():
+        return signed_in.get(room(struck, "attempts")).text.partition('<tr class="attempt"')[2]
+
+    assert articles().partition("</main>")[0] == articles().partition("</main>")[0]
+
+
+def test_an_account_manager_sees_their_own_customers_alone(client, struck):
+    amy = make_user("Amy", role="account_manager")
+    client.force_login(amy)
+    page = client.get(room(struck, "attempts"))
+    assert page.status_code == 200
+    assert '<tr class="attempt">' not in page.text
+    assert client.get(room(struck, "attempts"), {"customer": "acme"}).status_code == 404
+
+
+@pytest.mark.parametrize("asked", [{"outcome": "x"}, {"customer": "nobody"}, {"customer": "\0"}])
+def test_what_is_not_there_is_not_found(signed_in, struck, asked):
+    assert signed_in.get(room(struck, "attempts"), asked).status_code == 404
+
+
+def test_a_large_window_is_refused_with_its_size(signed_in, incident, now):
+    run = make_snapshot(now=now).run
+    large = ImpactRun.objects.create(
+        window_from=run.window_from, window_to=run.window_to, state="queued", created_at=now
+    )
+    finish(large, {"requests": {"total": 3_000_000}}, now=now)
+    IncidentRun.objects.create(incident=incident, run=large)
+
+    page = signed_in.get(room(incident, "attempts")).text
+
+    assert "The window has 3,000,000 requests; a page reads at most 2,000,000." in page
+
+
+def test_before_the_first_answer_the_page_leads_back(signed_in, incident):
+    assert "Not computed yet" in signed_in.get(room(incident, "attempts")).text
