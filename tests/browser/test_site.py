@@ -306,7 +306,7 @@ def test_a_chart_comes_when_the_worker_has_drawn_it(site, browser):
     sign_in(page, site, LEAD)
 
     page.goto(f"{site}/console/style/")
-    charts = page.locator(".chart").count()
+    charts = page.locator(".chart-frame").count()
     page.locator(".chart-frame .chart-wide").nth(charts - 1).wait_for(timeout=60_000)
 
     assert charts >= 4
