@@ -329,6 +329,7 @@ class Gap:
 
     `code` is stable ("actor", "retried", "weeks", ...), so that a gap can close itself when the next
     run does not report it any more. `customers` are the ids it blinds us to; empty means all.
+    `journey` is the id of the only journey of which it cannot be told; None means all.
     """
 
     code: str
@@ -336,6 +337,7 @@ class Gap:
     why: str
     closes_by: str
     customers: tuple[int, ...] = ()
+    journey: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Question, reason, remedy."""
@@ -345,6 +347,7 @@ class Gap:
             "why": self.why,
             "closes_by": self.closes_by,
             "customers": list(self.customers),
+            "journey": self.journey,
         }
 
 

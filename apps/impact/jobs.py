@@ -1,19 +1,18 @@
 """Compute what a window did to customers, once, whatever dies on the way."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
 
 from apps.analytics import story
 from apps.analytics.impact import ImpactResult, compute, reads
 from apps.analytics.results import CustomerImpact as Theirs
 from apps.analytics.sql import Cancelled
-from apps.catalog.models import Service
+from apps.catalog.models import Journey, Service
 from apps.core.claims import claim, holds, kept_alive, put_back
 from apps.core.computing import computing
 from apps.core.nudge import nudge
@@ -26,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 MOST_TRIES = 3
 """A run that took its worker down this often is given up: it would take the next one down as well."""
+
+MOST_BLINDED = 1000
+"""A gap names so many of the customers that it blinds us to."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -177,29 +179,52 @@ def _note_gaps(
     """Open the gaps that this snapshot met, and close those it could answer again."""
     # One transaction at a time: two runs that end together must not both open the same gap.
     list(Service.objects.select_for_update().order_by("pk").values_list("pk")[:1])
-    met = set()
+    known = set(Journey.objects.values_list("pk", flat=True)) if result.gaps else set()
+    met: set[tuple[str, int | None]] = set()
     for gap in result.gaps:
-        met.add(gap.code)
+        if gap.journey is not None and gap.journey not in known:
+            continue
+        met.add((gap.code, gap.journey))
+        said = {
+            "question": gap.question[:300],
+            "why": gap.why[:500],
+            "closes_by": gap.closes_by,
+            "customers": list(gap.customers[:MOST_BLINDED]),
+            "latest_snapshot": snapshot,
+        }
         Gap.objects.update_or_create(
             code=gap.code,
             service=service,
+            journey_id=gap.journey,  # type: ignore[misc]  # None is "of all"
             closed_at=None,
-            defaults={
-                "question": gap.question[:300],
-                "why": gap.why[:500],
-                "closes_by": gap.closes_by,
-                "latest_snapshot": snapshot,
-            },
-            create_defaults={
-                "question": gap.question[:300],
-                "why": gap.why[:500],
-                "closes_by": gap.closes_by,
-                "latest_snapshot": snapshot,
-                "first_snapshot": snapshot,
-                "opened_at": now,
-            },
+            defaults=said,
+            create_defaults={**said, "first_snapshot": snapshot, "opened_at": now},
         )
-    if result.figures.requests.total:
-        Gap.objects.filter(~Q(code__in=met), service=service, closed_at=None).update(
-            closed_at=now, latest_snapshot=snapshot
-        )
+    _close_gaps(snapshot, result, service, met, now)
+
+
+def _close_gaps(
+    snapshot: ImpactSnapshot,
+    result: ImpactResult,
+    service: Service | None,
+    met: Container[tuple[str, int | None]],
+    now: datetime,
+) -> None:
+    """Close the gaps that this snapshot was asked about and could answer, and say so."""
+    if not result.figures.requests.total:
+        return
+    asked = {one.id for one in result.journeys if one.declared and one.figures.requests.total}
+    waiting: Iterable[tuple[int, str, int | None]] = Gap.objects.filter(
+        service=service, closed_at=None
+    ).values_list("pk", "code", "journey")
+    answered = [
+        pk
+        for pk, code, journey in waiting
+        if (code, journey) not in met and (journey is None or journey in asked)
+    ]
+    Gap.objects.filter(pk__in=answered).update(
+        closed_at=now,
+        latest_snapshot=snapshot,
+        closed_because=f"The data arrived: the window from {snapshot.run.window_from:%d %B %Y %H:%M} UTC,"
+        f" computed {now:%d %B %Y at %H:%M} UTC, answers it",
+    )

@@ -9,8 +9,10 @@ from django.db.models import F, IntegerField, OrderBy, QuerySet
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Lower
 
+from apps.accounts.models import User
 from apps.analytics.names import HIT_GRADES
 from apps.analytics.story import READERS, STAFF
+from apps.customers.models import Customer
 from apps.impact.models import Gap
 from apps.impact.telling import Told, to_us
 
@@ -205,11 +207,38 @@ def hardest_hit(rows: QuerySet[Any]) -> list[tuple[str, str, Mapping[str, Any]]]
     )
 
 
-def open_gaps() -> QuerySet[Gap]:
-    """Return the questions that cannot be answered, those without an owner and the oldest first."""
-    return (
-        Gap.objects.filter(closed_at=None)
-        .select_related("service", "owner", "latest_snapshot__run")
-        .defer("latest_snapshot__result", "latest_snapshot__overall")
-        .order_by(F("owner").asc(nulls_first=True), "opened_at", "pk")
+def open_gaps(now: datetime) -> QuerySet[Gap]:
+    """Return the questions that cannot be answered, those without an owner and the oldest first.
+
+    Those that somebody has accepted are left out until their day.
+    """
+    return _listed(Gap.objects.open(now)).order_by(
+        F("owner").asc(nulls_first=True), "opened_at", "pk"
     )
+
+
+def accepted_gaps(now: datetime) -> QuerySet[Gap]:
+    """Return the questions that somebody has accepted not to answer, the next to open again first."""
+    return _listed(Gap.objects.accepted(now)).order_by("accepted_until", "pk")
+
+
+def closed_gaps() -> QuerySet[Gap]:
+    """Return the questions that can be answered again, the latest first."""
+    return _listed(Gap.objects.exclude(closed_at=None)).order_by("-closed_at", "-pk")
+
+
+def _listed(gaps: QuerySet[Gap]) -> QuerySet[Gap]:
+    return gaps.select_related(
+        "service", "journey", "owner", "accepted_by", "latest_snapshot__run"
+    ).defer("latest_snapshot__result", "latest_snapshot__overall")
+
+
+MOST_NAMES = 12
+
+
+def blinded(gap: Gap, user: User) -> tuple[list[Customer], int]:
+    """Return the first of the customers that `user` may see whom a gap blinds us to, and how many there are."""
+    customers = (
+        Customer.objects.visible_to(user).filter(pk__in=gap.customers).order_by(Lower("name"), "pk")
+    )
+    return list(customers[:MOST_NAMES]), customers.count()

@@ -105,6 +105,10 @@ GET  /console/guidance/                                           in  403  403  
 GET  /console/guidance/new/                                       in  403  403  403  403  403  200  200  200
 GET  /console/guidance/502/anyone/                                in  403  403  200  200  200  200  200  200
 GET  /console/gaps/                                               in  403  403  200  200  200  200  200  200
+GET  /console/gaps/coverage/                                      in  403  403  200  200  200  200  200  200
+GET  /console/gaps/{gap}/                                         in  403  403  200  200  200  200  200  200
+GET  /console/gaps/{gap}/accept/                                  in  403  403  403  403  403  303  303  303
+GET  /console/gaps/{gap}/reopen/                                  in  403  403  403  403  403  405  405  405
 GET  /console/gaps/{gap}/assign/                                  in  403  403  403  403  403  405  405  405
 GET  /console/identification/                                     in  403  403  403  403  200  200  200  200
 GET  /console/services/                                           in  403  403  200  200  200  200  200  200
@@ -249,6 +253,10 @@ POST /console/guidance/                                           in  403  403  
 POST /console/guidance/new/                                       in  403  403  403  403  403  200  200  200
 POST /console/guidance/502/anyone/                                in  403  403  403  403  403  200  200  200
 POST /console/gaps/                                               in  403  403  405  405  405  405  405  405
+POST /console/gaps/coverage/                                      in  403  403  405  405  405  405  405  405
+POST /console/gaps/{gap}/                                         in  403  403  405  405  405  405  405  405
+POST /console/gaps/{gap}/accept/                                  in  403  403  403  403  403  422  422  422
+POST /console/gaps/{gap}/reopen/                                  in  403  403  403  403  403  303  303  303
 POST /console/gaps/{gap}/assign/                                  in  403  403  403  403  403  303  303  303
 POST /console/identification/                                     in  403  403  403  403  405  405  405  405
 POST /console/services/                                           in  403  403  405  405  405  405  405  405

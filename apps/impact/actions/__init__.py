@@ -1,6 +1,23 @@
 """What a person asks of the impact computation."""
 
-from apps.impact.actions.gaps import UnableToAssign, assign_gap
+from apps.impact.actions.gaps import (
+    LONGEST_ACCEPTED,
+    UnableToAccept,
+    UnableToAssign,
+    accept_gap,
+    assign_gap,
+    reopen_gap,
+)
 from apps.impact.actions.runs import UnableToRequestRun, cancel_run, request_run
 
-__all__ = ["UnableToAssign", "UnableToRequestRun", "assign_gap", "cancel_run", "request_run"]
+__all__ = [
+    "LONGEST_ACCEPTED",
+    "UnableToAccept",
+    "UnableToAssign",
+    "UnableToRequestRun",
+    "accept_gap",
+    "assign_gap",
+    "cancel_run",
+    "reopen_gap",
+    "request_run",
+]

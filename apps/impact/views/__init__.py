@@ -1,5 +1,5 @@
 """Pages of impact."""
 
-from apps.impact.views.gaps import assign, gaps
+from apps.impact.views.gaps import accept, assign, gap_page, gaps, reopen, show_coverage
 
-__all__ = ["assign", "gaps"]
+__all__ = ["accept", "assign", "gap_page", "gaps", "reopen", "show_coverage"]

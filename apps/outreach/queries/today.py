@@ -201,7 +201,8 @@ def _reviews(now: datetime) -> list[TenetVersion]:
 
 def _new_gaps(now: datetime) -> Iterable[Gap]:
     return (
-        Gap.objects.filter(closed_at=None, opened_at__gte=now - NEW)
+        Gap.objects.open(now)
+        .filter(opened_at__gte=now - NEW)
         .select_related("service")
         .order_by("-opened_at", "-pk")[:8]
     )
