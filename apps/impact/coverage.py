@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from apps.analytics.actors import ACTOR_SHARE_NEEDED
 from apps.catalog.models import Journey, Operation, Service
@@ -155,7 +155,7 @@ def _seen(now: datetime) -> Mapping[str, _Seen]:
         .order_by("run__service", "run__window_from", "-created_at", "-pk")
         .distinct("run__service", "run__window_from")
     )
-    rows: Iterable[dict[str, Any]] = (
+    rows: QuerySet[Any, Any] = (
         ImpactSnapshot.objects.filter(pk__in=latest.values("pk"))
         .order_by("-created_at", "-pk")
         .values(
