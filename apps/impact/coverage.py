@@ -19,7 +19,7 @@ MOST_SNAPSHOTS = 20
 """The latest of so many windows are looked at: each is a few hundred kilobytes at most."""
 
 TELL, PART, CANNOT, UNASKED = "tell", "part", "cannot", "unasked"
-TOGETHER_ONLY = "asked of all services together only"
+TOGETHER_ONLY = "asked of a whole window only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class _Seen:
 
 
 def matrix(now: datetime) -> list[Row]:
-    """Return a row for all services together, and for each service, its journeys after it.
+    """Return a row for all services together, where they were asked so, and for each service, its journeys after it.
 
     Five queries however many there are. Everything of the last `LATELY`.
     """
@@ -123,7 +123,9 @@ def matrix(now: datetime) -> list[Row]:
     journeys: dict[int, list[Journey]] = {}
     for journey in Journey.objects.order_by("name", "pk"):
         journeys.setdefault(journey.service_id, []).append(journey)
-    rows = [_row("all", "All services together", "all", seen, gaps, None)]
+    rows = []
+    if "all" in seen:
+        rows.append(_row("all", "All services together", "all", seen, gaps, None))
     for service in services:
         rows.append(_row(f"service-{service.pk}", service.name, "service", seen, gaps, service.pk))
         rows += [
@@ -177,9 +179,10 @@ def _seen(now: datetime) -> Mapping[str, _Seen]:
     )
     for row in snapshots:
         everything = {**{name: row[name] for name in _SHARED}, "together": True}
-        places: list[tuple[str, Mapping[str, Any]]] = []
-        if row["run__service"] is None:
-            places.append(("all", everything))
+        own = row["run__service"]
+        places: list[tuple[str, Mapping[str, Any]]] = [
+            ("all" if own is None else f"service-{own}", everything)
+        ]
         places += [
             (f"journey-{one['id']}", one)
             for one in row["journeys"] or ()
@@ -187,7 +190,7 @@ def _seen(now: datetime) -> Mapping[str, _Seen]:
         ]
         by_service: dict[int, list[Mapping[str, Any]]] = {}
         for one in row["operations"] or ():
-            if (service := of_operation.get(one.get("id"))) is not None:
+            if (service := of_operation.get(one.get("id"))) is not None and service != own:
                 by_service.setdefault(service, []).append(one)
         places += [(f"service-{pk}", _summed(parts)) for pk, parts in by_service.items()]
         for key, figures in places:

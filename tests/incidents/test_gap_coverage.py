@@ -47,12 +47,13 @@ def shop(name="Shop"):
     return service, operation, journey
 
 
-def computed(overall, *parts, now=None):
+def computed(overall, *parts, now=None, service=None):
     """A snapshot with these figures, and (operation, journey, figures) of its parts."""
     now = now or timezone.now()
     run = ImpactRun.objects.create(
         window_from=now - timedelta(minutes=26),
         window_to=now,
+        service=service,
         state="done",
         created_at=now,
         finished_at=now,
@@ -129,7 +130,18 @@ def test_the_latest_word_counts_and_an_old_one_is_forgotten():
     row = next(row for row in rows if row.kind == "journey")
     assert row.shares.actor == pytest.approx((0.3 + 0.97) / 2)
     later = coverage.matrix(now + coverage.LATELY)
-    assert set(states(later, "all").values()) == {"unasked"}
+    assert "all" not in [row.key for row in later]
+    assert set(states(later, row.key).values()) == {"unasked"}
+
+
+def test_of_a_window_of_one_service_all_is_asked_of_that_service():
+    service, operation, journey = shop()
+    computed(CLEAR, (operation, journey, CLEAR | TOGETHER), service=service)
+
+    rows = coverage.matrix(timezone.now())
+
+    assert [row.kind for row in rows] == ["service", "journey"]
+    assert set(states(rows, f"service-{service.pk}").values()) == {"tell"}
 
 
 @pytest.mark.parametrize("many", [1, 12])
