@@ -53,7 +53,7 @@ OURS = {
     "customers.CustomerJourney": {"currency"},
     "guidance.Advice": {"code"},
     "impact.CustomerImpact": {"grade"},
-    "impact.Gap": {"code"},
+    "impact.Gap": {"code", "customers"},
     "impact.ImpactSnapshot": {"method", "overall"},
     "incidents.IncidentRun": {"proposals"},
     "incidents.SystemCount": {"customers"},
