@@ -25,6 +25,7 @@ def find_gaps(result: ImpactResult, *, proxies: int) -> tuple[Gap, ...]:
             _senders(result),
             _actors(result, proxies),
             _attempts(result),
+            _journeys(result),
             _small_numbers(result),
             _history(result),
             _time(result),
@@ -139,6 +140,23 @@ def _attempts(result: ImpactResult) -> Iterator[Gap]:
     )
 
 
+def _journeys(result: ImpactResult) -> Iterator[Gap]:
+    """What cannot be told of single journeys, where it can of all together."""
+    if result.figures.actors.total is None:
+        return  # the gap of all says it
+    for journey in result.journeys:
+        share = journey.figures.coverage.actor
+        if journey.declared and share is not None and share < ACTOR_SHARE_NEEDED:
+            yield Gap(
+                "actor",
+                f"How many people were hit at {journey.name}?",
+                f"{percent(1 - share)} of its requests carry nothing that tells who made them;"
+                f" at least {journey.figures.actors.at_least_hit:,} were hit",
+                SESSION_SNIPPET,
+                journey=journey.id,
+            )
+
+
 def _small_numbers(result: ImpactResult) -> Iterator[Gap]:
     wait = result.figures.extra_wait
     if 0 < wait.n < RETRIED_NEEDED:
@@ -159,6 +177,15 @@ def _small_numbers(result: ImpactResult) -> Iterator[Gap]:
 
 
 def _history(result: ImpactResult) -> Iterator[Gap]:
+    lost = result.figures.lost
+    if not isinstance(lost, CannotTell) and lost.interval.low > 0:
+        yield Gap(
+            "net_lost",
+            "Did those who never came fail on the way, or not try?",
+            f"at least {lost.interval.low:,.0f} fewer attempts than usual began, and what fails before it"
+            " reaches us leaves no trace in our logs",
+            "Have browsers and apps report failures of their own, or ask customers for their counts",
+        )
     if isinstance(result.figures.lost, CannotTell):
         yield Gap(
             "lost_attempts",

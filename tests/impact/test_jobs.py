@@ -152,6 +152,10 @@ def test_a_gap_opens_once_and_closes_when_it_can_be_told():
     run_next()
 
     assert not Gap.objects.filter(closed_at=None, question__icontains="whose").exists()
+    closed = Gap.objects.get(code="customer")
+    assert closed.closed_at == NOW
+    assert "The data arrived" in closed.closed_because
+    assert "22 November 2026 22:14 UTC" in closed.closed_because
 
 
 @pytest.mark.parametrize("table", ["impact_impactsnapshot", "impact_customerimpact"])

@@ -2,15 +2,17 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from django.core.management import call_command
 
+from apps.analytics.gaps import find_gaps
 from apps.analytics.measures import CannotTell
 from apps.analytics.simulate import OPERATIONS, Plan
-from apps.analytics.stats import Lost
+from apps.analytics.stats import Interval, Lost
 from tests.impact.planted import result_of, with_column
 from tests.telemetry.test_ingest import REAL
 
@@ -54,6 +56,27 @@ def test_without_any_actor_people_and_attempts_cannot_be_told(whole):
     assert figures.user_uptime.during is None
     assert {"actor", "attempts", "user_uptime"} <= codes(result)
     assert not re.search(r"\d gave up", " ".join(sentence.text for sentence in result.story))
+
+
+def test_of_a_journey_without_actors_its_own_gap_opens_beside_what_can_be_told(whole):
+    _, full = whole
+    journey = next(one for one in full.journeys if one.figures.requests.total)
+    blind = replace(journey.figures, coverage=replace(journey.figures.coverage, actor=0.4))
+    journeys = (replace(journey, figures=blind, declared=True),)
+    [gap] = [one for one in find_gaps(replace(full, journeys=journeys), proxies=0) if one.journey]
+    assert (gap.code, gap.journey) == ("actor", journey.id)
+    assert "60 %" in gap.why
+    assert not [one for one in full.gaps if one.journey]
+
+
+@pytest.mark.parametrize(("low", "opens"), [(180.0, True), (-3.0, False)])
+def test_of_those_who_never_came_it_is_not_known_whether_they_tried(whole, low, opens):
+    _, full = whole
+    lost = Lost(900.0, 660, Interval(240.0, low, 310.0), "placebos", 4, 80)
+    result = replace(full, figures=replace(full.figures, lost=lost))
+    found = [one for one in find_gaps(result, proxies=0) if one.code == "net_lost"]
+    assert bool(found) == opens
+    assert not opens or "at least 180 fewer" in found[0].why
 
 
 def test_with_a_third_missing_people_are_a_lower_bound(whole):
