@@ -63,10 +63,14 @@ def test_of_a_journey_without_actors_its_own_gap_opens_beside_what_can_be_told(w
     journey = next(one for one in full.journeys if one.figures.requests.total)
     blind = replace(journey.figures, coverage=replace(journey.figures.coverage, actor=0.4))
     journeys = (replace(journey, figures=blind, declared=True),)
-    [gap] = [one for one in find_gaps(replace(full, journeys=journeys), proxies=0) if one.journey]
+    [gap] = [
+        one
+        for one in find_gaps(replace(full, journeys=journeys), proxies=0)
+        if one.journey is not None
+    ]
     assert (gap.code, gap.journey) == ("actor", journey.id)
     assert "60 %" in gap.why
-    assert not [one for one in full.gaps if one.journey]
+    assert not [one for one in full.gaps if one.journey is not None]
 
 
 @pytest.mark.parametrize(("low", "opens"), [(180.0, True), (-3.0, False)])
