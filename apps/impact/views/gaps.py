@@ -15,7 +15,7 @@ from apps.core.http import SeeOther, form_page
 from apps.impact import actions, coverage, queries
 from apps.impact.forms import AcceptForm
 from apps.impact.models import Gap, ImpactSnapshot
-from apps.impact.snippets import snippets_for
+from apps.impact.snippets import SNIPPETS, snippets_for
 
 SHOWN = {"open": "Open", "accepted": "Accepted", "closed": "Closed"}
 ROWS = 60
@@ -41,6 +41,7 @@ def gaps(request: PortalRequest) -> HttpResponse:
             "page": Paginator(found, 25).get_page(request.GET.get("page")),
             "computed": ImpactSnapshot.objects.exists,  # asked only of an empty list
             "may_take": request.user.can("incident.edit"),
+            "pasted": SNIPPETS,
             "shown": shown,
             "tabs": [
                 {"label": label, "href": f"{address}?state={name}", "current": name == shown}
