@@ -1,8 +1,8 @@
-"""Intervals by formula: Wilson, Newcombe's method 10 (MOVER), Student's t, conformal ranks. NumPy only."""
+"""Intervals by formula: Wilson, Newcombe's method 10 (MOVER), Student's t, conformal ranks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, lgamma, log, sqrt
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,27 +61,6 @@ def excess_gone(strata: Sequence[Stratum]) -> Interval:
     return Interval(estimate, estimate - sqrt(down), estimate + sqrt(up))
 
 
-def student_t_975(df: int) -> float:
-    """The 97.5 % quantile of Student's t, by bisection on its incomplete beta integral."""
-    low, high = 0.0, 700.0
-    for _ in range(80):
-        middle = (low + high) / 2
-        if _t_cdf(middle, df) < 0.975:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
-
-
-def _t_cdf(t: float, df: int) -> float:
-    # substituting t = sqrt(df) tan(a) makes the density cos(a)^(df - 1), smooth on a bounded range
-    top = np.arctan(t / sqrt(df))
-    angles = np.linspace(0.0, float(top), 2001)
-    area = float(np.trapezoid(np.cos(angles) ** (df - 1), angles))
-    scale = exp(lgamma((df + 1) / 2) - lgamma(df / 2) - log(np.pi) / 2)
-    return 0.5 + area * scale
-
-
 @dataclass(frozen=True, slots=True)
 class Lost:
     """Attempts that usually come and did not: expected - observed, with its interval."""
@@ -138,7 +117,9 @@ def lost_attempts(
     else:
         expected = e[used, at] * float(y[used, at].sum()) / float(e[used, at].sum())
         chi = float((((y[used, at] - expected) ** 2) / np.maximum(expected, 1.0)).sum())
-        wide = sqrt(max(1.0, chi / (len(used) - 1))) * student_t_975(len(used) - 1)
+        from scipy.stats import t  # noqa: PLC0415  (takes a second to import, and few windows need it)
+
+        wide = sqrt(max(1.0, chi / (len(used) - 1))) * float(t.ppf(0.975, len(used) - 1))
         low_z, high_z, method = -wide, wide, "ratio to earlier weeks, quasi-Poisson t"
     interval = Interval(
         mu - observed, mu + low_z * spread - observed, mu + high_z * spread - observed

@@ -17,7 +17,6 @@ from apps.analytics.stats import (
     Stratum,
     excess_gone,
     lost_attempts,
-    student_t_975,
     wilson,
 )
 from tests.analytics.world import DAY, HOUR, MINUTE, NAMES, PLAIN, START, ask, event, write
@@ -401,7 +400,16 @@ def test_known_intervals():
     assert wilson(56, 70) == pytest.approx((0.6918, 0.8770), abs=1e-4)
     newcombe = excess_gone([Stratum(70, 56, 80, 48), Stratum(0, 0, 5, 1)])
     assert (newcombe.low / 70, newcombe.high / 70) == pytest.approx((0.0524, 0.3339), abs=1e-4)
-    assert student_t_975(3) == pytest.approx(3.1824, abs=1e-3)
+
+
+def test_with_few_windows_to_compare_with_the_interval_is_students():
+    found = lost_attempts(np.full((4, 60), 10), zero=54, length=6, control=36, step=6)
+    assert isinstance(found, Lost)
+    assert found.method.endswith("quasi-Poisson t")
+    assert (found.expected, found.observed, found.placebos) == (60, 60, 12)
+    # Student's 97.5 % quantile with 2 degrees of freedom, times sqrt(60 (1 + 60/180 + 60/360))
+    assert found.interval.high == pytest.approx(4.30265 * 90**0.5, rel=1e-4)
+    assert found.interval.low == -found.interval.high
 
 
 def test_the_interval_of_the_lost_covers_what_was_planted():
