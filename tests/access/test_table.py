@@ -107,7 +107,7 @@ GET  /console/guidance/502/anyone/                                in  403  403  
 GET  /console/gaps/                                               in  403  403  200  200  200  200  200  200
 GET  /console/gaps/coverage/                                      in  403  403  200  200  200  200  200  200
 GET  /console/gaps/{gap}/                                         in  403  403  200  200  200  200  200  200
-GET  /console/gaps/{gap}/accept/                                  in  403  403  403  403  403  303  303  303
+GET  /console/gaps/{gap}/accept/                                  in  403  403  403  403  403  405  405  405
 GET  /console/gaps/{gap}/reopen/                                  in  403  403  403  403  403  405  405  405
 GET  /console/gaps/{gap}/assign/                                  in  403  403  403  403  403  405  405  405
 GET  /console/identification/                                     in  403  403  403  403  200  200  200  200

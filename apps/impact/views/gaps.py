@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.access import PortalRequest, allowed
-from apps.core.http import SeeOther, form_page
+from apps.core.http import SeeOther
 from apps.impact import actions, coverage, queries
 from apps.impact.forms import AcceptForm
 from apps.impact.models import Gap, ImpactSnapshot
@@ -79,12 +79,10 @@ def gap_page(request: PortalRequest, pk: int) -> HttpResponse:
 
 
 @allowed("incident.edit")
-@form_page
+@require_POST
 def accept(request: PortalRequest, pk: int) -> HttpResponse:
     """Accept not to know it until a day."""
     gap, now = _gap(pk), timezone.now()
-    if request.method != "POST":
-        return SeeOther(reverse("impact:gap", args=[pk]))
     form = AcceptForm(request.POST, now=now)
     if form.is_valid():
         try:
