@@ -30,6 +30,12 @@ GARBAGE: list[object] = [
 ALONE = [
     value for value in GARBAGE if value == "\0" or isinstance(value, list) or len(value) > 4_000
 ]
+# An address tells fewer of these apart than a field does: a number too large, a word, a time, a sign.
+IN_ADDRESSES = [
+    value
+    for value in GARBAGE
+    if value not in ("-1", "1e400", "9" * 5_000, "2026-02-30T99:99", "0001-01-01T00:00")
+]
 
 
 @pytest.fixture
@@ -65,12 +71,16 @@ def test_garbage_in_any_field_is_refused_or_taken_but_breaks_nothing(world, who)
     client.force_login(world.people[who])
     found = forms(client, world)
     assert found
+    typed_alone: set[frozenset[str]] = set()
     for (address, names), fields in found.items():
         if not names or "/leave/" in address:
             continue
-        # of a field in many lines of a form, one is enough
-        single = {re.sub(r"\d+", "0", name): name for name in names}.values()
-        tries = [{name: value} for name in single for value in ALONE]
+        # of a field in many lines of a form, one is enough, and of a form at several addresses
+        single = {re.sub(r"\d+", "0", name): name for name in names}
+        tries = []
+        if frozenset(single) not in typed_alone:
+            tries = [{name: value} for name in single.values() for value in ALONE]
+            typed_alone.add(frozenset(single))
         tries += [dict.fromkeys(names, value) for value in GARBAGE]
         for typed in tries:
             answer = type_in(client, address, {**fields, **typed})
@@ -84,7 +94,7 @@ def test_garbage_in_any_field_is_refused_or_taken_but_breaks_nothing(world, who)
                 assert "/sign-in/" not in answer.get("Location", ""), address
 
 
-@pytest.mark.parametrize("value", GARBAGE, ids=range(len(GARBAGE)))
+@pytest.mark.parametrize("value", IN_ADDRESSES, ids=range(len(IN_ADDRESSES)))
 def test_garbage_in_any_address_and_query(world, value):
     client = Client(raise_request_exception=False)
     client.force_login(world.people["Ada"])
