@@ -13,10 +13,11 @@ from apps.analytics.sql import Runner
 from apps.core.computing import computing
 from apps.impact import inputs
 from apps.impact.models import ImpactSnapshot
+from apps.telemetry import queries as telemetry
 
 SIZE = 20
 MOST_REQUESTS = 2_000_000
-"""Of the window, that a page reads while somebody waits for it: about two seconds."""
+"""That a page reads while somebody waits for it, of the window and of what lies around it."""
 
 OUTCOMES = {
     "gave_up": "Gave up",
@@ -92,14 +93,10 @@ def sample(
     """Read some of the attempts that a snapshot counted, as it saw them.
 
     `outcome` is a key of OUTCOMES, `customers` are ids; None is no limit. `about` (an incident's reference, say)
-    decides who is called what. Events that came later are left out; those erased since are gone.
+    decides who is called what. Events of the time it saw that arrived since are in it, those erased since are not.
     Raises TooMany above MOST_REQUESTS.
     """
-    run, requests = snapshot.run, snapshot.overall.get("requests") or {}
-    if (requests.get("total") or 0) > MOST_REQUESTS:
-        raise TooMany(
-            f"The window has {requests['total']:,} requests; a page reads at most {MOST_REQUESTS:,}."
-        )
+    run = snapshot.run
     names = inputs.catalogue(run.service)
     start, end = inputs.milliseconds(run.window_from), inputs.milliseconds(run.window_to)
     frame = Frame(
@@ -113,6 +110,12 @@ def sample(
         latency_tenets_ms=inputs.slow_after(),
         merged=dict(names.merged),
     )
+    rows = telemetry.coverage(frame.read_from_ms, frame.read_to_ms).rows
+    if rows > MOST_REQUESTS:
+        raise TooMany(
+            f"From two hours before to a day after there are {rows:,} requests; a page reads at most"
+            f" {MOST_REQUESTS:,}."
+        )
     with computing("sample") as con:
         total, found = sample_attempts(
             Runner(con), frame, outcome=outcome, customers=customers, size=SIZE, seed=snapshot.pk

@@ -8,11 +8,11 @@ from django.core.management import call_command
 
 from apps.customers.models import Attribute, IdentificationRule
 from apps.impact import jobs
-from apps.impact.models import ImpactRun, ImpactSnapshot
+from apps.impact.models import ImpactSnapshot
 from apps.incidents import jobs as incident_jobs
-from apps.incidents.models import IncidentRun
-from tests.factories import make_customer, make_snapshot, make_user
-from tests.incidents.world import declared, finish, room
+from apps.telemetry.models import Segment
+from tests.factories import make_customer, make_user
+from tests.incidents.world import declared, room
 from tests.telemetry.test_ingest import REAL
 
 START = datetime(2026, 11, 22, 22, 15, tzinfo=UTC)
@@ -96,17 +96,15 @@ def test_what_is_not_there_is_not_found(signed_in, struck, asked):
     assert signed_in.get(room(struck, "attempts"), asked).status_code == 404
 
 
-def test_a_large_window_is_refused_with_its_size(signed_in, incident, now):
-    run = make_snapshot(now=now).run
-    large = ImpactRun.objects.create(
-        window_from=run.window_from, window_to=run.window_to, state="queued", created_at=now
-    )
-    finish(large, {"requests": {"total": 3_000_000}}, now=now)
-    IncidentRun.objects.create(incident=incident, run=large)
+def test_more_than_a_page_can_read_is_refused_with_its_size(signed_in, struck):
+    # What follows within a day is read as well: who came back?
+    segment = Segment.objects.get()
+    segment.pk, segment.path, segment.rows = None, "dt=2026-11-22/hh=23/x-0.parquet", 3_000_000
+    segment.save()
 
-    page = signed_in.get(room(incident, "attempts")).text
+    page = signed_in.get(room(struck, "attempts")).text
 
-    assert "The window has 3,000,000 requests; a page reads at most 2,000,000." in page
+    assert "there are 3,000,862 requests; a page reads at most 2,000,000." in page
 
 
 def test_before_the_first_answer_the_page_leads_back(signed_in, incident):
