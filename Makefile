@@ -9,9 +9,9 @@ demo: runtime
 up: runtime
 	@.venv/bin/python manage.py up $(ARGS)
 
-# Each process has a PostgreSQL of its own; the tests of one file stay together. One more than cores: some tests wait.
+# Each process has a PostgreSQL of its own; the tests of one file stay together, and those in a browser. One more than cores: some tests wait.
 test: dev
-	@.ci/bootstrap browser; .venv/bin/python -m pytest -n $$(($$(nproc) + 1)) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@.ci/bootstrap browser; .venv/bin/python -m pytest -n $$(($$(nproc) + 1)) --maxprocesses 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 lint: dev
 	@.ci/lint
