@@ -13,6 +13,7 @@ from apps.analytics.simulate.lines import Names, to_ndjson
 from apps.analytics.simulate.plan import FAULTS, Fault, Plan
 from apps.analytics.simulate.stream import Chunk, simulate
 from apps.analytics.simulate.tables import ABSENCE_SCHEMA, ATTEMPT_SCHEMA
+from apps.analytics.simulate.truth import Truth, Witness
 from apps.analytics.simulate.world import (
     JOURNEYS,
     OPERATIONS,
@@ -36,6 +37,8 @@ __all__ = [
     "Names",
     "Operation",
     "Plan",
+    "Truth",
+    "Witness",
     "World",
     "build_world",
     "simulate",
