@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 from django.core.management import call_command
 from django.utils import timezone
 
+from apps.analytics.simulate import Truth
 from apps.customers.models import Contact
 from apps.guidance.queries import advice_for
 from apps.impact.models import ImpactSnapshot
@@ -24,12 +25,16 @@ from apps.outreach import actions as outreach
 from apps.outreach.content import content_hash
 from apps.outreach.models import Delivery, DeliveryState, Outreach
 from portal.demo import world
+from portal.demo.essay import Essay
 from portal.demo.sink import Sink
 from portal.demo.steps import NotTrue, Steps, wait_for
 
 DATA = Path(__file__).parent / "data"
 RULES = Path(__file__).parent / "shop.toml"
 EXPECTED = json.loads((DATA / "expected.json").read_text())
+
+NEAR = 0.01
+"""Counts of the simulated outage may be off by so much: clocks are set right only to the second."""
 
 UPDATE = (
     "Between {start} and {end} UTC some carts, checkouts and product pages failed. A server that the shop "
@@ -47,7 +52,9 @@ class Story:
     steps: Steps
     people: world.World | None = None
     incident: Incident | None = None
-    seen: dict[str, Any] = field(default_factory=dict)
+    essay: Essay = field(default_factory=Essay)
+    simulated: Incident | None = None
+    truth: Truth | None = None
 
     def tell(self) -> bool:
         """Run all steps; say whether each came true."""
@@ -65,13 +72,18 @@ class Story:
             ("Drafts to customers", self._drafts),
             ("Approved by another", self._approve),
             ("Mail, once each", self._mail),
+            ("Simulate five weeks", self._simulate),
+            ("Declare their outage", self._declare_simulated),
+            ("A worker computes it", self._impact_of_simulated),
+            ("Numbers against plan", self._compare_with_plan),
+            ("Say that it is over", self._resolve_simulated),
         ]:
             self.steps.run(label, step)
         return not self.steps.failed
 
-    def sentences(self) -> list[str]:
+    def sentences(self, *, simulated: bool = False) -> list[str]:
         """Return the story as the snapshot tells it."""
-        result = self._snapshot().result
+        result = self._snapshot(simulated=simulated).result
         told = zip(result["story"], result["story_basis"], strict=True)
         return [text for text, basis in told if not basis.startswith("gaps.")]
 
@@ -221,6 +233,68 @@ class Story:
             raise NotTrue(f"the mail server received {addresses}")
         return f"{len(addresses)} accepted by the mail server: {', '.join(sorted(addresses))}"
 
+    def _simulate(self) -> str:
+        numbers = self.essay.build(manager=self._people().amy)
+        self.truth, stored = self.essay.store(numbers)
+        return (
+            f"{stored:,} requests, {self.truth.answered_500:,} of them answered HTTP 500 in 26 minutes; "
+            "consumers, forty businesses, an office"
+        )
+
+    def _declare_simulated(self) -> str:
+        start, end = self.essay.window
+        self.simulated = incidents.declare(
+            title="Simulated: 65,000 HTTP 500s from 10:04 to 10:30",
+            started_at=start,
+            ended_at=end,
+            services=self.essay.services,
+            cannot="do anything at all on this made-up platform",
+            fault="ours",
+            visibility=Visibility.INTERNAL,
+            user=self._people().ada,
+            now=timezone.now(),
+        )
+        return f"{self.simulated.reference} by Ada, for staff only"
+
+    def _impact_of_simulated(self) -> str:
+        snapshot = wait_for("the worker's snapshot", lambda: self._latest_snapshot(simulated=True))
+        return f"snapshot #{snapshot.pk}: {snapshot.customers.hit().count()} customers hit"
+
+    def _compare_with_plan(self) -> str:
+        result, truth = self._snapshot(simulated=True).result, self.truth
+        if truth is None:
+            raise NotTrue("nothing was simulated")
+        said = []
+        for what, ours, true in (
+            ("failed requests", result["requests"]["failed"], truth.failed),
+            ("people hit", result["actors"]["hit"], truth.hit),
+        ):
+            if abs(ours - true) > NEAR * true:
+                raise NotTrue(f"{what}: {ours:,}, but {true:,} were planned")
+            said.append(f"{true:,} {what} (told: {ours:,})")
+        lost, gone = result["lost_attempts"], result["not_returned"]
+        usual = gone["still_away"][-1]["usual"]  # so many of them would not have come anyway
+        for what, found, true in (
+            ("never tried", lost, truth.never_made),
+            ("did not return", gone, round(truth.left * (1 - usual))),
+        ):
+            low, high = found["low"], found["high"]
+            if not low <= true <= high:
+                raise NotTrue(f"{what}: {low:,.0f} to {high:,.0f}, but {true:,} were planned")
+            said.append(f"{true:,} {what} (told: {low:,.0f} to {high:,.0f})")
+        return "; ".join(said)
+
+    def _resolve_simulated(self) -> str:
+        if self.simulated is None:
+            raise NotTrue("nothing was simulated")
+        incidents.resolve(
+            incident=self.simulated,
+            text="Simulated: it was over at 10:30, and everything has worked since.",
+            user=self._people().ada,
+            now=timezone.now(),
+        )
+        return f"{self.simulated.reference} resolved by Ada"
+
     # What the steps stand on
 
     def _people(self) -> world.World:
@@ -233,11 +307,12 @@ class Story:
             raise NotTrue("there is no incident yet")
         return self.incident
 
-    def _latest_snapshot(self) -> ImpactSnapshot | None:
-        return ImpactSnapshot.objects.filter(run__incident_run__incident=self._incident()).last()
+    def _latest_snapshot(self, *, simulated: bool = False) -> ImpactSnapshot | None:
+        incident = self.simulated if simulated else self._incident()
+        return ImpactSnapshot.objects.filter(run__incident_run__incident=incident).last()
 
-    def _snapshot(self) -> ImpactSnapshot:
-        snapshot = self._latest_snapshot()
+    def _snapshot(self, *, simulated: bool = False) -> ImpactSnapshot:
+        snapshot = self._latest_snapshot(simulated=simulated)
         if snapshot is None:
             raise NotTrue("there is no snapshot yet")
         return snapshot

@@ -107,11 +107,15 @@ class Command(BaseCommand):
         self._say("\nWhat it did to customers")
         for sentence in story.sentences():
             self._say(f"  {sentence}")
+        self._say("\nSimulated: 65,000 HTTP 500s from 10:04 to 10:30, told as a story")
+        for sentence in story.sentences(simulated=True):
+            self._say(f"  {sentence}")
         self._say("\nWhat we cannot tell, and what would close the gap")
         for gap in story.gaps():
             self._say(f"  {gap}")
         self._say(
-            "\nReal: the traffic. Made up: the faults, and the names of businesses and people."
+            "\nReal: the traffic of the first. Made up: its faults, the names of businesses and people, and "
+            "everything that is marked as simulated."
         )
         self._say(
             f"\nStatus page  {url}/\nConsole      {url}/console/\nSign in      password: {PASSWORD}"
