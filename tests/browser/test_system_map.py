@@ -57,7 +57,17 @@ def test_the_map_is_walked_by_keyboard_and_says_how_each_is(site, browser):
     columns = ["Northwind Gifts", "Purchase", "Shop"]
     found = [next(at for at, one in enumerate(walked) if one.split(":")[0] == c) for c in columns]
     assert found == sorted(found), "in the order of the columns"
-    states = ("fine", "fail", "slow", "recovering", "hit", "open", "not known", "not measured")
+    states = (
+        "fine",
+        "fail",
+        "slow",
+        "recovering",
+        "hit",
+        "open",
+        "not known",
+        "no traffic",
+        "not measured",
+    )
     assert all(any(word in one for word in states) for one in walked)
     assert page.get_by_role("link", name="Shop: recovering").count() == 1
 
