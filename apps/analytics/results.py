@@ -13,9 +13,10 @@ from apps.analytics.measures import (
     Series,
     TraitImpact,
     UserUptime,
+    Usual,
 )
 from apps.analytics.names import HIT_GRADES
-from apps.analytics.stats import Lost
+from apps.analytics.stats import Interval, Lost
 
 METHOD = "attempt chains 1"
 CLASSES = ("first_try", "slow", "retried", "gave_up", "came_back", "open", "cannot_tell")
@@ -406,6 +407,52 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class Carried:
+    """What an earlier whole computation of the same beginning found in earlier weeks.
+
+    It holds for the window that ended at `end_ms`, as seen at `as_of_ms`: whoever reads it is told so.
+    """
+
+    as_of_ms: int
+    end_ms: int
+    lost: Mapping[tuple[str, int], Lost | CannotTell] = field(default_factory=dict)
+    """By scope, as `measures.lost` returns them."""
+    usual: Usual | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, exactly: `from_json` reads the same from it."""
+        return {
+            "as_of_ms": self.as_of_ms,
+            "end_ms": self.end_ms,
+            "lost": [
+                [*scope, {"why": one.why} if isinstance(one, CannotTell) else asdict(one)]
+                for scope, one in self.lost.items()
+            ],
+            "usual": None if self.usual is None else asdict(self.usual),
+        }
+
+    @classmethod
+    def from_json(cls, one: Mapping[str, Any]) -> "Carried":
+        """Read what `as_json` wrote."""
+        usual = one["usual"] and {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in one["usual"].items()
+        }
+        return cls(
+            as_of_ms=one["as_of_ms"],
+            end_ms=one["end_ms"],
+            lost={(kind, ident): _lost_from(found) for kind, ident, found in one["lost"]},
+            usual=Usual(**usual) if usual else None,
+        )
+
+
+def _lost_from(found: Mapping[str, Any]) -> Lost | CannotTell:
+    if "why" in found:
+        return CannotTell(found["why"])
+    return Lost(**{**found, "interval": Interval(**found["interval"])})
+
+
+@dataclass(frozen=True, slots=True)
 class ImpactResult:
     """Everything one impact computation can say, and what it cannot."""
 
@@ -432,6 +479,10 @@ class ImpactResult:
     series: Series | None = None
     silent: tuple[tuple[str, int], ...] = ()
     """Services that send nothing any more, and when each was last heard."""
+    history: Carried | None = None
+    """What was found in earlier weeks, for later computations to carry; None where there was nothing to find."""
+    carried: bool = False
+    """Whether `history` is an earlier computation's."""
 
     def customer(self, customer_id: int) -> CustomerImpact | None:
         """The row of one customer, or None when they made no request in the window."""
@@ -461,6 +512,17 @@ class ImpactResult:
             "method": METHOD,
             "windows": dict(self.windows),
             "basis": dict(self.basis),
+            "carried": self._carried_json(),
+        }
+
+    def _carried_json(self) -> dict[str, Any] | None:
+        """What of this is an earlier computation's, and which one's; null for a whole computation."""
+        if not self.carried or self.history is None:
+            return None
+        return {
+            "as_of": rfc3339(self.history.as_of_ms),
+            "window_to": rfc3339(self.history.end_ms),
+            "keys": ["lost_attempts", "series.usual"],
         }
 
 

@@ -21,6 +21,7 @@ from apps.analytics.names import Catalogue, Week
 from apps.analytics.simulate import Plan, simulate
 from apps.analytics.sql import Connection, Runner
 from apps.core.figures import BenchRow, Measured, Option, at_most, bench, compare, measure_apart
+from apps.impact import live_bench
 from apps.telemetry import store
 
 MEMORY = "600MB"
@@ -30,6 +31,12 @@ BY_HAND_MEMORY = "4GB"
 EVENTS = Option("--events", int, 10_000_000, "events to simulate", quick=200_000)
 TENTH = Option(
     "--tenth", bool, default=False, help="also a tenth of the events: is the time linear?"
+)
+LIVE = Option(
+    "--live",
+    bool,
+    default=False,
+    help="instead: a run each minute while an incident goes on, for 5,000 customers",
 )
 WEEK_MS = 7 * DAY_MS
 OFTEN = 20_000_000
@@ -86,10 +93,14 @@ class Asked:
 @bench(
     "impact",
     help="the impact of a window against the same SQL run by hand",
-    options=[EVENTS, TENTH],
+    options=[EVENTS, TENTH, LIVE],
 )
-def impact(*, events: int, tenth: bool, seed: int, quick: bool) -> Iterator[BenchRow]:
+def impact(*, events: int, tenth: bool, live: bool, seed: int, quick: bool) -> Iterator[BenchRow]:
     """Simulate a store, then measure ours and the baselines in turns, each whole job in a fresh process."""
+    if live:
+        size = {"customers": 60, "minutes": 3} if quick else {"customers": 5_000, "minutes": 30}
+        yield from live_bench.live(events=events, seed=seed, quick=quick, **size)
+        return
     tenths: list[Measured] = []
     few = events // 10
     if tenth:

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 
 from apps.analytics import story
-from apps.analytics.impact import ImpactResult, compute, reads
+from apps.analytics.impact import Carried, ImpactResult, compute, reads
 from apps.analytics.results import CustomerImpact as Theirs
 from apps.analytics.sql import Cancelled
 from apps.catalog.models import Journey, Service
@@ -42,18 +42,20 @@ def compute_window(
     window_to: datetime,
     as_of: datetime,
     service: Service | None = None,
+    carried: Carried | None = None,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> ImpactResult:
     """Compute the impact of a window from the events that the catalogue names.
 
-    Raises NothingToRead when nothing was ever ingested, `Cancelled` when `cancelled()` says so.
+    With `carried`, earlier weeks are not read. Raises NothingToRead when nothing was ever ingested, `Cancelled`
+    when `cancelled()` says so.
     """
     watermark = telemetry.watermark()
     if watermark is None:
         raise NothingToRead("There are no events yet. Send some: manage.py ingest FILE.")
     start, end = inputs.milliseconds(window_from), inputs.milliseconds(window_to)
-    weeks = inputs.earlier_weeks(start, end)
+    weeks = [] if carried else inputs.earlier_weeks(start, end)
     seen = min(inputs.milliseconds(as_of), watermark)
     with computing("impact") as con:
         result = compute(
@@ -67,6 +69,7 @@ def compute_window(
             latency_tenets_ms=inputs.slow_after(),
             service=service.pk if service else None,
             baseline_weeks=weeks,
+            carried=carried,
             days=inputs.days(start, end, seen_ms=seen, weeks=weeks) if weeks else None,
             progress=progress,
             cancelled=cancelled,
@@ -93,6 +96,7 @@ def run_next(*, clock: Callable[[], datetime]) -> bool:
                 window_to=run.window_to,
                 as_of=max(run.created_at, run.window_to),
                 service=run.service,
+                carried=_carried(run) if run.light else None,
                 progress=lambda step, of, _: _note_progress(run, step, of),
                 cancelled=lambda: not holds(run, state=RunState.RUNNING).exists(),
             )
@@ -124,6 +128,8 @@ def keep(*, run: ImpactRun, result: ImpactResult, now: datetime) -> ImpactSnapsh
             provisional=result.provisional,
             method=answer["method"],
             result=answer,
+            # A light run's own is another's: who carries takes it from that one.
+            carries=None if run.light or not result.history else result.history.as_json(),
             created_at=now,
         )
         known = set(Customer.objects.values_list("pk", flat=True))
@@ -131,7 +137,9 @@ def keep(*, run: ImpactRun, result: ImpactResult, now: datetime) -> ImpactSnapsh
             [_theirs(one, result, snapshot) for one in result.customers if one.id in known],
             batch_size=500,
         )
-        _note_gaps(snapshot, result, run.service, now)
+        if not run.light:
+            # What a light run leaves out is no question that cannot be answered.
+            _note_gaps(snapshot, result, run.service, now)
         nudge("incidents.sweep")
     return snapshot
 
@@ -163,6 +171,23 @@ def sweep(*, now: datetime) -> None:
     )
     if ImpactRun.objects.filter(state=RunState.QUEUED).exists():
         nudge("impact.run", queue="impact")
+
+
+def _carried(run: ImpactRun) -> Carried | None:
+    """What the last whole run of the same beginning found in earlier weeks; None: look there yourself."""
+    found = (
+        ImpactSnapshot.objects.filter(
+            run__light=False,
+            run__window_from=run.window_from,
+            run__window_to__lte=run.window_to,
+            run__service=run.service,
+            carries__isnull=False,
+        )
+        .order_by("-pk")
+        .values_list("carries", flat=True)
+        .first()
+    )
+    return Carried.from_json(found) if found else None
 
 
 def _lease() -> timedelta:

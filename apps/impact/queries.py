@@ -11,7 +11,7 @@ from django.db.models.functions import Cast, Lower
 
 from apps.accounts.models import User
 from apps.analytics.names import HIT_GRADES
-from apps.analytics.story import MAX_FACTS, READERS, STAFF
+from apps.analytics.story import READERS, STAFF
 from apps.customers.models import Customer
 from apps.impact.models import Gap
 from apps.impact.telling import Told, to_us
@@ -37,13 +37,12 @@ SORTS: dict[str, Any] = {
     "retried": Cast(KT("result__attempts__retried"), IntegerField()),
     "gave_up": Cast(KT("result__attempts__gave_up"), IntegerField()),
 }
-MOST_TOLD = 1 + MAX_FACTS  # an opening and the facts
 MOST_TRAITS = 8
 
 _PARTS = (
     "story", "story_basis", "window", "coverage", "requests", "actors", "attempts", "people", "journeys",
     "gaps", "lost_attempts", "not_returned", "extra_wait_s", "traits",
-    "facts", "series", "tenets",
+    "facts", "series", "tenets", "carried",
 )  # fmt: skip
 
 
@@ -69,15 +68,9 @@ class Impact:
     window_from: datetime
     window_to: datetime
     story: Sequence[Told]
-    more: Sequence[Told]  # what else is known, by what matters to the reader
     journeys: Sequence[JourneyRow]  # the worst first; those that nothing happened to are left out
     untouched: int  # journeys that nothing happened to
     result: Mapping[str, Any]
-
-    @property
-    def sentences(self) -> Sequence[Told]:
-        """The story and what else is known."""
-        return [*self.story, *self.more]
 
     @property
     def attempts(self) -> Mapping[str, Any]:
@@ -94,6 +87,12 @@ class Impact:
         """Values of traits (a region, an app version) where it was worse than at the others, the worst first."""
         standing = [one for one in self.result.get("traits") or [] if one["stands_out"]]
         return sorted(standing, key=lambda one: -one["times"]["low"])[:MOST_TRAITS]
+
+    @property
+    def carried_from(self) -> datetime | None:
+        """When what it says of earlier weeks was computed, where that is not when the rest was."""
+        carried = self.result.get("carried")
+        return datetime.fromisoformat(carried["as_of"]) if carried else None
 
     @property
     def gaps(self) -> Sequence[Mapping[str, Any]]:
@@ -133,7 +132,6 @@ def impact_of(snapshots: QuerySet[Any], *, names_all: bool, reader: str = STAFF)
     result = {name: row["overall"].get(name) for name in _PARTS}
     journeys = [_journey(one) for one in result["journeys"] or []]
     struck = sorted((one for one in journeys if one.harm), key=lambda one: -one.harm)
-    told = to_us(result, reader=reader, names_all=names_all)
     return Impact(
         snapshot_id=row["pk"],
         as_of=row["as_of"],
@@ -141,8 +139,7 @@ def impact_of(snapshots: QuerySet[Any], *, names_all: bool, reader: str = STAFF)
         provisional=row["provisional"],
         window_from=row["run__window_from"],
         window_to=row["run__window_to"],
-        story=told[:MOST_TOLD],
-        more=told[MOST_TOLD:],
+        story=to_us(result, reader=reader, names_all=names_all),
         journeys=struck,
         untouched=len(journeys) - len(struck),
         result=result,

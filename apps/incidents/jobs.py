@@ -1,6 +1,6 @@
 """What a worker does about incidents: keeps their impact fresh and takes note of it. Safe twice and at once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,8 @@ from apps.incidents.models import LIVE, Incident, IncidentRun, Severity, State, 
 MARGIN = timedelta(minutes=1)
 #: How old the newest computation of a live incident may be: while it goes on, and once its end is known.
 FRESH, FRESH_ONCE_OVER = timedelta(minutes=5), timedelta(minutes=30)
+#: And how old the newest light one may be, which carries what a whole one before it found in earlier weeks.
+FRESH_LIGHT = timedelta(minutes=1)
 #: When it is known who came back (the return horizon of the measures).
 SETTLED = timedelta(days=1)
 
@@ -33,7 +35,12 @@ def window(incident: Incident, *, now: datetime) -> tuple[datetime, datetime]:
 
 
 def request_run(
-    *, incident: Incident, user: User | None, now: datetime, even_if_waiting: bool = False
+    *,
+    incident: Incident,
+    user: User | None,
+    now: datetime,
+    even_if_waiting: bool = False,
+    light: bool = False,
 ) -> IncidentRun | None:
     """Ask for one more computation of a locked incident; None when one waits or there is nothing to look at."""
     start, end = window(incident, now=now)
@@ -49,6 +56,7 @@ def request_run(
         service=services[0] if len(services) == 1 else None,
         user=user,
         now=now,
+        light=light,
     )
     return IncidentRun.objects.create(incident=incident, run=run)
 
@@ -90,9 +98,11 @@ def settle_next(*, now: datetime) -> bool:
         row.save(update_fields=["settled_at", "proposals"])
         if snapshot:
             _take_note(row.incident, snapshot, proposals, now=now)
-            nudge("statuspage.render")
-            nudge("outreach.sweep")
-        elif row.run.state == RunState.FAILED:
+            if not row.run.light:
+                # What is said to customers rests on whole runs.
+                nudge("statuspage.render")
+                nudge("outreach.sweep")
+        elif row.run.state == RunState.FAILED and not row.run.light:
             _note_failure(row.incident, row.run, now=now)
     return True
 
@@ -100,21 +110,41 @@ def settle_next(*, now: datetime) -> bool:
 def refresh(*, now: datetime) -> int:
     """Ask for a fresh computation where the newest is too old and none waits; return how many.
 
-    Live incidents every few minutes; resolved ones once more when it is known who came back.
+    Live incidents every few minutes, and a light one each minute in between; resolved ones once more when
+    it is known who came back. Who is not done with one is not asked for the next.
     """
+    return _ask(_stale, light=False, now=now) + _ask(_aging, light=True, now=now)
+
+
+def _ask(which: Callable[[datetime], QuerySet[Any]], *, light: bool, now: datetime) -> int:
     asked = 0
-    for pk in _stale(now).values_list("pk", flat=True):
+    for pk in which(now).values_list("pk", flat=True):
         with transaction.atomic():
             incident = (
-                _stale(now).filter(pk=pk).select_for_update(skip_locked=True, of=("self",)).first()
+                which(now).filter(pk=pk).select_for_update(skip_locked=True, of=("self",)).first()
             )
-            if incident and request_run(incident=incident, user=None, now=now):
+            if incident and request_run(incident=incident, user=None, now=now, light=light):
                 asked += 1
     return asked
 
 
-def _stale(now: datetime) -> QuerySet[Any]:
+def _aging(now: datetime) -> QuerySet[Any]:
+    """Incidents that go on, whose newest answer is not of this minute any more."""
     runs = IncidentRun.objects.filter(incident=OuterRef("pk"))
+    return (
+        Incident.objects.filter(state__in=LIVE, ended_at=None)
+        # Without one there is nothing to carry.
+        .filter(Exists(runs.filter(run__light=False, run__state=RunState.DONE)))
+        .exclude(Exists(runs.filter(run__created_at__gt=now - FRESH_LIGHT)))
+        .exclude(Exists(runs.filter(run__state__in=WAITING)))
+        .order_by("pk")
+    )
+
+
+def _stale(now: datetime) -> QuerySet[Any]:
+    every = IncidentRun.objects.filter(incident=OuterRef("pk"))
+    # A light one is never the last word.
+    runs = every.filter(run__light=False)
     going_on = Q(ended_at=None) & ~Q(Exists(runs.filter(run__created_at__gt=now - FRESH)))
     ended = Q(ended_at__isnull=False) & ~Q(
         Exists(runs.filter(run__created_at__gt=now - FRESH_ONCE_OVER))
@@ -128,7 +158,7 @@ def _stale(now: datetime) -> QuerySet[Any]:
             Q(state__in=LIVE) & (going_on | ended)
             | Q(state__in=[State.RESOLVED, State.REVIEWED]) & final
         )
-        .exclude(Exists(runs.filter(run__state__in=WAITING)))
+        .exclude(Exists(every.filter(run__state__in=WAITING)))
         .order_by("pk")
     )
 
@@ -146,7 +176,8 @@ def _take_note(
     )
     finding = headline(snapshot.result)
     latest = incident.timeline.filter(kind="snapshot").order_by("-pk").first()
-    if latest is None or latest.text.partition(": ")[2] != finding:
+    # A line a minute would hide what else happened.
+    if not snapshot.run.light and (latest is None or latest.text.partition(": ")[2] != finding):
         TimelineEvent.objects.create(
             incident=incident,
             at=now,
@@ -165,7 +196,8 @@ def _note_difference(incident: Incident, snapshot: ImpactSnapshot, *, now: datet
     others = ImpactSnapshot.objects.filter(run__incident_run__incident=incident).exclude(
         pk=snapshot.pk
     )
-    before = others.filter(provisional=True).defer("result").order_by("-created_at", "-pk").first()
+    whole = others.filter(run__light=False)
+    before = whole.filter(provisional=True).defer("result").order_by("-created_at", "-pk").first()
     if before is None or others.filter(provisional=False).exists():
         return
     differs = comparing.differences(before.overall, snapshot.overall)

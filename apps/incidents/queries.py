@@ -57,6 +57,17 @@ def snapshots(incident: Incident) -> QuerySet[ImpactSnapshot]:
     return _snapshots(incident).defer("result", "overall")
 
 
+def told_from(incident: Any) -> QuerySet[ImpactSnapshot]:
+    """Return the snapshots that words to customers may rest on: those of whole runs, the newest first."""
+    return _snapshots(incident).filter(run__light=False)
+
+
+def compared(incident: Incident) -> QuerySet[ImpactSnapshot]:
+    """Return the snapshots worth choosing from: all of whole runs, and the newest whatever it is."""
+    newest = Subquery(_snapshots(incident).values("pk")[:1])
+    return snapshots(incident).filter(Q(run__light=False) | Q(pk=newest))
+
+
 # The list
 
 
@@ -137,7 +148,7 @@ class Room:
     draft: Update | None
     said: Update | None  # what customers read now
     severities: Sequence[SeverityRow]
-    run: ImpactRun | None  # the one asked for last
+    run: ImpactRun | None  # the whole one asked for last
     impact: Impact | None
     customers: Sequence[CustomerRow]
     customers_total: int
@@ -172,7 +183,10 @@ def incident_for(*, user: User, pk: int) -> Incident:
 
 def pulse(*, incident: Incident, now: datetime) -> str:
     """Return a short text that changes when anything that the room shows does, in one query."""
-    runs = ImpactRun.objects.filter(incident_run__incident=OuterRef("pk")).order_by("-pk")
+    # A light run is seen by its snapshot alone: the page need not stir twice a minute.
+    runs = ImpactRun.objects.filter(incident_run__incident=OuterRef("pk"), light=False).order_by(
+        "-pk"
+    )
     events = TimelineEvent.objects.filter(incident=OuterRef("pk")).order_by("-pk")
     draft = Update.objects.filter(incident=OuterRef("pk"), published_at=None)
     facts = Incident.objects.filter(pk=incident.pk).values_list(
@@ -220,7 +234,9 @@ def room(
         draft=drafts[0] if drafts and user.is_staff else None,
         said=said[0] if said else None,
         severities=_severities(incident, impact),
-        run=ImpactRun.objects.filter(incident_run__incident=incident).order_by("-pk").first(),
+        run=ImpactRun.objects.filter(incident_run__incident=incident, light=False)
+        .order_by("-pk")
+        .first(),
         impact=impact,
         customers=hit,
         customers_total=total,
@@ -314,8 +330,8 @@ def draft_of(incident: Incident) -> Update | None:
 
 
 def facts_of(incident: Incident) -> Mapping[str, Any] | None:
-    """Return the parts of the newest snapshot's result that words in public may rest on."""
-    impact = impact_of(_snapshots(incident), names_all=True)
+    """Return the parts of the newest whole run's result that words in public may rest on."""
+    impact = impact_of(told_from(incident), names_all=True)
     return impact.result if impact else None
 
 

@@ -296,10 +296,12 @@ def _incident(row: Any, *, now: datetime) -> Incident:
 
 
 def _latest_snapshots(found: list[Incident]) -> dict[int, int]:
-    """Return snapshot -> incident, for the newest snapshot of each."""
+    """Return snapshot -> incident, for the newest snapshot of each that a whole run ended in."""
     runs = (
         IncidentRun.objects.filter(
-            incident__in=[incident.pk for incident in found], run__snapshot__isnull=False
+            incident__in=[incident.pk for incident in found],
+            run__snapshot__isnull=False,
+            run__light=False,
         )
         .order_by("run__snapshot__created_at", "run__snapshot__pk")
         .values_list("incident_id", "run__snapshot__pk")

@@ -1,14 +1,16 @@
 """Counts, actors, people behind proxies, uptime, outages, the lost and the gone, and every refusal."""
 
+import json
 import random
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from apps.analytics.daily import Days, write_day
-from apps.analytics.impact import compute, connect
+from apps.analytics.impact import Carried, compute, connect
 from apps.analytics.measures import CannotTell
 from apps.analytics.names import Week
 from apps.analytics.sql import Cancelled, Runner, fill
@@ -300,7 +302,7 @@ def asked(folder, **world):
         return three_days_later(con, files, weeks)
 
 
-def three_days_later(con, files, weeks, days=None):
+def three_days_later(con, files, weeks, days=None, carried=None):
     return compute(
         con,
         files=files,
@@ -311,6 +313,7 @@ def three_days_later(con, files, weeks, days=None):
         names=NAMES,
         baseline_weeks=weeks,
         days=days,
+        carried=carried,
     )
 
 
@@ -323,6 +326,26 @@ def test_attempts_that_never_came_are_found_with_their_interval(tmp_path):
     assert (lost.weeks, lost.placebos > 40) == (4, True)
     assert result.journeys[0].figures.lost == lost
     assert "lost_attempts" not in codes(result)
+
+
+def test_what_is_carried_from_a_whole_computation_says_of_when_it_is(tmp_path):
+    files, weeks = history(tmp_path, lost=0.5)
+    with connect() as con:
+        whole = three_days_later(con, files, weeks)
+        kept = Carried.from_json(json.loads(json.dumps(whole.history.as_json())))
+        light = three_days_later(con, files, (), carried=kept)
+    assert kept == whole.history
+    assert (whole.carried, whole.provisional) == (False, False)
+    assert (light.carried, light.provisional) == (True, True)
+    assert light.figures.lost == whole.figures.lost
+    assert light.series == replace(whole.series, usual_of={})
+    assert whole.as_json()["carried"] is None
+    at = light.as_json()["carried"]["as_of"]
+    (carried,) = [one for one in light.facts if one.kind == "lost"]
+    assert carried.detail["told_as_of"] == at
+    sentence = next(one.text for one in light.story if one.basis == "lost_attempts")
+    assert sentence.endswith("58 were. That was so at 10:00 UTC."), sentence
+    assert not [one for one in whole.facts if "told_as_of" in one.detail]
 
 
 def test_an_ordinary_hour_lost_nothing(tmp_path):

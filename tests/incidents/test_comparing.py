@@ -108,3 +108,19 @@ def test_a_final_answer_that_says_the_same_holds(incident, now):
     believed(incident, now=now + timedelta(days=1), gave_up=60, provisional=False)
     jobs.settle_all(now=now + timedelta(days=1))
     assert TimelineEvent.objects.filter(incident=incident, text__contains="holds").count() == 1
+
+
+def test_of_light_runs_only_the_newest_is_offered_and_a_kept_link_still_works(
+    signed_in, incident, now
+):
+    for minute in range(4):
+        one = believed(incident, now=now + timedelta(minutes=minute), gave_up=minute)
+        if minute:
+            type(one.run).objects.filter(pk=one.run_id).update(light=True)
+        if minute == 1:
+            kept = one
+    page = signed_in.get(room(incident, "compare"))
+    assert page.text.count("<option") == 2 * 2
+    old = signed_in.get(room(incident, "compare"), {"before": kept.pk, "after": one.pk})
+    assert "1 people gave up." in old.text
+    assert old.text.count("<option") == 2 * 3

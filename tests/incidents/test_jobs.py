@@ -9,6 +9,7 @@ from django.db import connection, connections
 from apps.impact.models import ImpactRun, ImpactSnapshot, RunState
 from apps.incidents import actions, jobs, queries, severity
 from apps.incidents.models import Incident, IncidentRun, State, TimelineEvent
+from apps.outreach import queries as outreach
 from tests.factories import NOW, make_incident, make_user
 from tests.incidents.world import declared, drafted, finish, finish_all
 
@@ -133,12 +134,72 @@ def test_a_cancelled_run_is_settled_without_a_word(incident):
 def test_a_live_incident_is_computed_anew_every_few_minutes(incident):
     assert jobs.refresh(now=NOW + timedelta(hours=1)) == 0  # one waits
     finish_all(incident, RESULT)
-    assert jobs.refresh(now=NOW + timedelta(minutes=4)) == 0
+    assert jobs.refresh(now=NOW + timedelta(seconds=59)) == 0
     assert jobs.refresh(now=NOW + timedelta(minutes=5, seconds=1)) == 1
-    assert incident.runs.latest("pk").run.window_to == NOW + timedelta(minutes=5, seconds=1)
+    latest = incident.runs.latest("pk").run
+    assert (latest.window_to, latest.light) == (NOW + timedelta(minutes=5, seconds=1), False)
     # Failed at once: not asked for again before the time.
     ImpactRun.objects.filter(state=RunState.QUEUED).update(state=RunState.FAILED)
     assert jobs.refresh(now=NOW + timedelta(minutes=6)) == 0
+
+
+def test_in_between_it_has_a_light_run_each_minute_and_never_two_at_once(incident):
+    finish_all(incident, RESULT)
+    assert jobs.refresh(now=NOW + timedelta(minutes=1)) == 1
+    light = incident.runs.latest("pk").run
+    assert light.light
+    # However long it takes, nothing piles up behind it.
+    assert jobs.refresh(now=NOW + timedelta(minutes=4)) == 0
+    assert jobs.refresh(now=NOW + timedelta(minutes=9)) == 0
+    finish_all(incident, RESULT, now=NOW + timedelta(minutes=9))
+    # It is no whole one: that is overdue now, and no light one comes beside it.
+    assert jobs.refresh(now=NOW + timedelta(minutes=9)) == 1
+    assert not incident.runs.latest("pk").run.light
+
+
+def test_without_a_whole_answer_there_is_no_light_run(incident):
+    ImpactRun.objects.update(state=RunState.FAILED, error="no", finished_at=NOW)
+    assert jobs.refresh(now=NOW + timedelta(minutes=2)) == 0
+
+
+def test_when_it_ends_a_whole_run_follows_whatever_waits(incident):
+    finish_all(incident, RESULT)
+    jobs.refresh(now=NOW + timedelta(minutes=1))
+    later = NOW + timedelta(minutes=2)
+    actions.resolve(incident=incident, text="Over.", user=incident.declared_by, now=later)
+    last = incident.runs.latest("pk").run
+    assert (last.light, last.window_to) == (False, later)
+    finish_all(incident, RESULT, now=later)
+    assert jobs.refresh(now=later + timedelta(minutes=2)) == 0
+
+
+def test_a_light_answer_moves_the_room_and_severities_and_nothing_that_is_said(incident):
+    finish_all(incident, RESULT)
+    jobs.settle_all(now=NOW)
+    said = queries.told_from(incident).get()
+    later = NOW + timedelta(minutes=1)
+    jobs.refresh(now=later)
+    kept = {"as_of": "2026-11-22T10:24:00Z", "window_to": "2026-11-22T10:24:00Z", "keys": []}
+    worse = {
+        **RESULT,
+        "carried": kept,
+        "people": {"gave_up": 44},
+        "attempts": {"total": 412, "gave_up": 45},
+    }
+    finish_all(incident, worse, now=later)
+    assert jobs.settle_all(now=later) == 1
+
+    shown = queries.room(incident=incident, user=incident.declared_by, now=later)
+    assert shown.impact.as_of == later
+    assert f"{shown.impact.carried_from:%H:%M}" == "10:24"
+    assert not shown.computing
+    assert len(notes("snapshot")) == 1
+    assert queries.told_from(incident).get() == said
+    assert outreach.latest_snapshot(incident).get() == said
+    assert queries.facts_of(incident)["people"] == {"gave_up": 31}
+    assert incident.severities.get().snapshot.as_of == later
+    text = drafted(incident, incident.declared_by)
+    assert text.snapshot == said
 
 
 def test_once_its_end_is_known_less_often(incident):

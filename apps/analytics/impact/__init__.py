@@ -29,14 +29,16 @@ from apps.analytics.attempts import (
 from apps.analytics.daily import Days
 from apps.analytics.gaps import find_gaps
 from apps.analytics.impact.assembling import assemble, grade
-from apps.analytics.impact.facts import gather
+from apps.analytics.impact.facts import Facts, gather
 from apps.analytics.names import Catalogue, Week
 from apps.analytics.results import (
+    Carried,
     ImpactResult,
 )
 from apps.analytics.sql import Connection, Runner, connect
 
 __all__ = [
+    "Carried",
     "ImpactResult",
     "compute",
     "connect",
@@ -62,6 +64,7 @@ def compute(
     service: int | None = None,
     baseline_weeks: Sequence[Week] = (),
     days: Days | None = None,
+    carried: Carried | None = None,
     tenets: Sequence[Mapping[str, Any]] = (),
     progress: Callable[[int, int, str], None] | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -83,6 +86,8 @@ def compute(
         baseline_weeks: earlier weeks, for what never came and who did not return.
         days: the days around the earlier weeks, rolled up as far as they are; without it the files above
             are read.
+        carried: what a whole computation of the same beginning found in earlier weeks: those are not read
+            then, the answer says so, and it is provisional, however long ago the window was.
         tenets: rows for the answer's "tenets", judged by the caller.
         progress: called with (step, steps, label).
         cancelled: asked between steps.
@@ -105,10 +110,24 @@ def compute(
     )
     run = Runner(con, steps=STEPS, progress=progress, cancelled=cancelled)
     try:
-        facts = gather(run, frame, names, baseline_weeks, days)
+        facts = gather(run, frame, names, baseline_weeks, days, carried)
     finally:
         run.drop_all()
     result = assemble(facts, frame, names, as_of_ms=as_of_ms, data_end_ms=data_end_ms)
-    result = replace(result, tenets=tuple(tenets))
+    result = replace(
+        result,
+        tenets=tuple(tenets),
+        history=carried or _history(facts, frame),
+        carried=carried is not None,
+        provisional=result.provisional or carried is not None,
+    )
     result = replace(result, gaps=find_gaps(result, proxies=len(facts.cleaned.proxies)))
     return story.told(result)
+
+
+def _history(facts: Facts, frame: Frame) -> Carried | None:
+    """What a later computation of the same beginning may carry; None where no earlier week was looked at."""
+    if not facts.lost:
+        return None
+    usual = facts.series.usual if facts.series else None
+    return Carried(frame.as_of_ms, frame.end_ms, facts.lost, usual)

@@ -25,6 +25,7 @@ from apps.analytics.names import Catalogue, JourneyName, Week
 from apps.analytics.results import (
     Attempts,
     Blocked,
+    Carried,
     CustomerJourney,
     ExtraWait,
 )
@@ -69,8 +70,14 @@ class Facts:
 
 
 def gather(
-    run: Runner, frame: Frame, names: Catalogue, weeks: Sequence[Week], days: Days | None
+    run: Runner,
+    frame: Frame,
+    names: Catalogue,
+    weeks: Sequence[Week],
+    days: Days | None,
+    carried: Carried | None = None,
 ) -> Facts:
+    """Run the passes; with `carried`, those over earlier weeks are left out and it is taken for them."""
     run.step("reading and cleaning events")
     facts = Facts(clean(run, frame))
     facts.stopped = measures.stopped(run, frame)
@@ -100,7 +107,11 @@ def gather(
     facts.series = _with_uptime(run, frame, facts.series)
     run.step("each customer's own outage")
     facts.outages = measures.outages(run, frame)
-    if weeks:
+    if carried:
+        facts.lost = dict(carried.lost)
+        facts.series = replace(facts.series, usual=carried.usual)
+        facts.not_returned = CannotTell("the time in which they may come back has not passed")
+    elif weeks:
         run.step("who never tried")
         known = days or Days(
             events=(*frame.files, *(name for week in weeks for name in week.files))

@@ -17,22 +17,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from apps.analytics.results import Fact, ImpactResult, Sentence
+from apps.analytics.results import Fact, ImpactResult, Sentence, rfc3339
 from apps.analytics.stats import Interval
 from apps.analytics.story.basis import stands_on, title_for_them, unknown_title
 from apps.analytics.story.customers import facts_for, facts_of
 from apps.analytics.story.disclosure import K_ANONYMOUS
 from apps.analytics.story.facts import every_fact, gap_fact, gaps_told
 from apps.analytics.story.opening import opening, worst_journey
-from apps.analytics.story.ranking import EXECUTIVE, MAX_FACTS, RELEVANCE, STAFF, ranked
+from apps.analytics.story.ranking import EXECUTIVE, RELEVANCE, STAFF, ranked
 from apps.analytics.story.voice import LANGUAGES, Voice
-from apps.analytics.story.words import TELLERS, words
+from apps.analytics.story.words import AS_OF, TELLERS, words
 
 __all__ = [
     "EXECUTIVE",
     "K_ANONYMOUS",
     "LANGUAGES",
-    "MAX_FACTS",
     "READERS",
     "STAFF",
     "Fact",
@@ -62,7 +61,16 @@ def told(result: ImpactResult) -> ImpactResult:
     """The result with everything that can be told of it, and the story for staff."""
     gaps = (gap_fact(gap, result) for gap in gaps_told(result))
     facts = (opening(result), *every_fact(result), *gaps)
+    if result.carried and result.history:
+        facts = tuple(_as_of(fact, result.history.as_of_ms) for fact in facts)
     return replace(result, facts=facts, story=tell(facts))
+
+
+def _as_of(fact: Fact, ms: int) -> Fact:
+    """A fact that rests on earlier weeks says of when it is."""
+    if fact.basis == "lost_attempts" or fact.kind == "value":
+        return replace(fact, detail={**fact.detail, AS_OF: rfc3339(ms)})
+    return fact
 
 
 def kept(facts: Iterable[Mapping[str, Any]]) -> list[Fact]:

@@ -22,8 +22,12 @@ def request_run(
     now: datetime,
     service: Service | None = None,
     user: User | None = None,
+    light: bool = False,
 ) -> ImpactRun:
-    """Ask a worker to compute what happened to customers between two instants."""
+    """Ask a worker to compute what happened to customers between two instants.
+
+    `light`: with what the last whole run of the same beginning found in earlier weeks, where there is one.
+    """
     if window_from >= window_to:
         raise UnableToRequestRun("The window must begin before it ends.")
     if window_from > now:
@@ -32,6 +36,7 @@ def request_run(
         window_from=window_from,
         window_to=window_to,
         service=service,
+        light=light,
         requested_by=user,
         created_at=now,
     )

@@ -31,6 +31,8 @@ class ImpactRun(Claimable):
     window_from = models.DateTimeField()
     window_to = models.DateTimeField()
     service = models.ForeignKey(Service, null=True, blank=True, on_delete=models.CASCADE)
+    # Earlier weeks are not read anew but carried from the last whole run: what a minute leaves time for.
+    light = models.BooleanField(default=False)
     state = models.CharField(max_length=20, choices=RunState, default=RunState.QUEUED)
     progress = models.PositiveSmallIntegerField(default=0)  # percent
     error = models.TextField(blank=True)
@@ -83,6 +85,8 @@ class ImpactSnapshot(models.Model):
         output_field=models.JSONField(),
         db_persist=True,
     )
+    # What light runs after it carry (`Carried.as_json`); None where it found nothing in earlier weeks.
+    carries = models.JSONField(null=True)
     created_at = models.DateTimeField()
 
     class Meta:

@@ -16,7 +16,7 @@ from apps.incidents.models import (
     State,
     Update,
 )
-from apps.incidents.queries import latest_snapshot
+from apps.incidents.queries import told_from
 
 MOST_TEXT, MOST_ADVICE = 5000, 2000
 
@@ -225,7 +225,7 @@ def _write_draft(
         before = _words(draft)
         draft.revision += 1
     draft.state, draft.text, draft.advice = state, text, advice
-    draft.snapshot = latest_snapshot(incident)
+    draft.snapshot = told_from(incident).defer("result", "overall").first()
     return draft, before
 
 

@@ -126,9 +126,14 @@ def customers(request: PortalRequest, pk: int) -> HttpResponse:
 def compare(request: PortalRequest, pk: int) -> HttpResponse:
     """Show two snapshots beside each other: what we believed, and what we believe now."""
     incident = incident_or_404(request, pk)
-    known = list(queries.snapshots(incident)[:MOST_SNAPSHOTS])
+    known = list(queries.compared(incident)[:MOST_SNAPSHOTS])
     by_pk = {one.pk: one for one in known}
     asked = [number(request.GET.get(name)) for name in ("before", "after")]
+    if missing := {one for one in asked if one is not None} - by_pk.keys():
+        # A light one that has been followed by others since, of a link that somebody kept.
+        more = list(queries.snapshots(incident).filter(pk__in=missing))
+        known += more
+        by_pk |= {one.pk: one for one in more}
     if any(one is not None and one not in by_pk for one in asked):
         raise Http404
     after = by_pk[asked[1]] if asked[1] else known[0] if known else None

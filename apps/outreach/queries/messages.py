@@ -41,8 +41,13 @@ def reachable(customer: Customer) -> list[Contact]:
 
 
 def latest_snapshot(incident: Any) -> QuerySet[ImpactSnapshot]:
-    """Return the newest snapshot of an incident as a QuerySet of at most one (for a Subquery too)."""
-    return ImpactSnapshot.objects.filter(run__incident_run__incident=incident).order_by("-pk")[:1]
+    """Return the newest snapshot of an incident as a QuerySet of at most one (for a Subquery too).
+
+    Only of whole runs: with one a minute, every approval would be stale as soon as it is given.
+    """
+    return ImpactSnapshot.objects.filter(
+        run__incident_run__incident=incident, run__light=False
+    ).order_by("-pk")[:1]
 
 
 def with_snapshot(incidents: QuerySet[Incident]) -> QuerySet[Any]:
@@ -61,10 +66,12 @@ def latest_update(incident: Incident) -> Update | None:
 def latest_impacts(
     *, incidents: Iterable[int], customers: Iterable[int]
 ) -> dict[tuple[int, int], CustomerImpact]:
-    """Return each customer's entry in the newest snapshot that has them, by (incident, customer)."""
+    """Return each customer's entry in the newest whole run's snapshot that has them, by (incident, customer)."""
     rows: QuerySet[Any] = (
         CustomerImpact.objects.filter(
-            snapshot__run__incident_run__incident__in=set(incidents), customer__in=set(customers)
+            snapshot__run__incident_run__incident__in=set(incidents),
+            snapshot__run__light=False,
+            customer__in=set(customers),
         )
         .annotate(incident_id=F("snapshot__run__incident_run__incident"))
         .select_related("snapshot")
