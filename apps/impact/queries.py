@@ -11,7 +11,7 @@ from django.db.models.functions import Cast, Lower
 
 from apps.accounts.models import User
 from apps.analytics.names import HIT_GRADES
-from apps.analytics.story import READERS, STAFF
+from apps.analytics.story import MAX_FACTS, READERS, STAFF
 from apps.customers.models import Customer
 from apps.impact.models import Gap
 from apps.impact.telling import Told, to_us
@@ -37,6 +37,7 @@ SORTS: dict[str, Any] = {
     "retried": Cast(KT("result__attempts__retried"), IntegerField()),
     "gave_up": Cast(KT("result__attempts__gave_up"), IntegerField()),
 }
+MOST_TOLD = 1 + MAX_FACTS  # an opening and the facts
 MOST_TRAITS = 8
 
 _PARTS = (
@@ -68,9 +69,15 @@ class Impact:
     window_from: datetime
     window_to: datetime
     story: Sequence[Told]
+    more: Sequence[Told]  # what else is known, by what matters to the reader
     journeys: Sequence[JourneyRow]  # the worst first; those that nothing happened to are left out
     untouched: int  # journeys that nothing happened to
     result: Mapping[str, Any]
+
+    @property
+    def sentences(self) -> Sequence[Told]:
+        """The story and what else is known."""
+        return [*self.story, *self.more]
 
     @property
     def attempts(self) -> Mapping[str, Any]:
@@ -132,6 +139,7 @@ def impact_of(snapshots: QuerySet[Any], *, names_all: bool, reader: str = STAFF)
     result = {name: row["overall"].get(name) for name in _PARTS}
     journeys = [_journey(one) for one in result["journeys"] or []]
     struck = sorted((one for one in journeys if one.harm), key=lambda one: -one.harm)
+    told = to_us(result, reader=reader, names_all=names_all)
     return Impact(
         snapshot_id=row["pk"],
         as_of=row["as_of"],
@@ -139,7 +147,8 @@ def impact_of(snapshots: QuerySet[Any], *, names_all: bool, reader: str = STAFF)
         provisional=row["provisional"],
         window_from=row["run__window_from"],
         window_to=row["run__window_to"],
-        story=to_us(result, reader=reader, names_all=names_all),
+        story=told[:MOST_TOLD],
+        more=told[MOST_TOLD:],
         journeys=struck,
         untouched=len(journeys) - len(struck),
         result=result,

@@ -44,14 +44,15 @@ class Words:
 def to_us(result: Mapping[str, Any], *, reader: str, names_all: bool) -> list[Told]:
     """Return the story for somebody of ours; without `names_all`, sentences that name a customer are left out.
 
-    What cannot be told stands in a list of its own, with what closes it.
+    All that is known, the story's sentences (an opening and MAX_FACTS more) first. What cannot be told stands
+    in a list of its own, with what closes it.
     """
     kept = story.kept(result.get("facts") or ())
     if not kept:
         return [Told(text=text) for text in _as_kept(result, names_all=names_all)]
     facts = [
         fact
-        for fact in story.ranked(kept, reader)
+        for fact in story.ranked(kept, reader, most=None)
         if fact.kind != "gap" and (names_all or fact.basis not in NAMING)
     ]
     return [

@@ -54,7 +54,7 @@ OURS = {
     "guidance.Advice": {"code"},
     "impact.CustomerImpact": {"grade"},
     "impact.Gap": {"code", "customers"},
-    "impact.ImpactSnapshot": {"method", "overall"},
+    "impact.ImpactSnapshot": {"carries", "method", "overall"},
     "incidents.IncidentRun": {"proposals"},
     "incidents.SystemCount": {"customers"},
     "outreach.Approval": {"content_hash"},

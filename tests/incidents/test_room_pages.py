@@ -1,5 +1,6 @@
 """The room of an incident: what it shows, to whom, and how it keeps up."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -154,6 +155,27 @@ def test_the_story_is_told_to_who_reads_it_each_sentence_with_its_figure(signed_
         assert one.figure.how.endswith(".")
     assert "about 41, between 30 and 58, at 95 %" in text
     assert "?reader=executive#impact" in text
+
+
+def test_what_the_story_has_no_room_for_is_folded_below_it_with_its_figure(signed_in, incident):
+    dark = told_facts()[4]
+    many = [replace(dark, who=f"Initech {n}", score=3.0 - n / 10) for n in range(6)]
+    facts = [told_facts()[0], *many, *told_facts()[1:]]
+    snapshot_of(incident, result={"facts": [fact.as_json() for fact in facts]})
+
+    page = signed_in.get(room(incident))
+    impact, text = page.context["room"].impact, page.content.decode()
+
+    assert len(impact.story) == 8
+    assert [one.figure.key for one in impact.more] == [
+        "not_returned",
+        "actors.hit",
+        "customers.outage",
+    ]
+    assert "What else we know" in text
+    for one in impact.more:
+        assert text.count(f'id="basis-{one.figure.number}"') == 1
+    assert [one.figure.number for one in impact.sentences] == list(range(1, 12))
 
 
 def test_a_fact_that_a_later_version_kept_is_left_out(signed_in, incident):

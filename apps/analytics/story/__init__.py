@@ -24,7 +24,7 @@ from apps.analytics.story.customers import facts_for, facts_of
 from apps.analytics.story.disclosure import K_ANONYMOUS
 from apps.analytics.story.facts import every_fact, gap_fact, gaps_told
 from apps.analytics.story.opening import opening, worst_journey
-from apps.analytics.story.ranking import EXECUTIVE, RELEVANCE, STAFF, ranked
+from apps.analytics.story.ranking import EXECUTIVE, MAX_FACTS, RELEVANCE, STAFF, ranked
 from apps.analytics.story.voice import LANGUAGES, Voice
 from apps.analytics.story.words import AS_OF, TELLERS, words
 
@@ -32,6 +32,7 @@ __all__ = [
     "EXECUTIVE",
     "K_ANONYMOUS",
     "LANGUAGES",
+    "MAX_FACTS",
     "READERS",
     "STAFF",
     "Fact",

@@ -32,8 +32,10 @@ RELEVANCE: Mapping[str, Mapping[str, float]] = {
 MAX_FACTS = 7
 
 
-def ranked(facts: Sequence[Fact], reader: str = STAFF) -> list[Fact]:
-    """The opening, at most seven facts by what matters to `reader`, then what is not known.
+def ranked(
+    facts: Sequence[Fact], reader: str = STAFF, *, most: int | None = MAX_FACTS
+) -> list[Fact]:
+    """The opening, at most `most` facts (None: all) by what matters to `reader`, then what is not known.
 
     Raises KeyError for a reader whom we do not know.
     """
@@ -45,4 +47,4 @@ def ranked(facts: Sequence[Fact], reader: str = STAFF) -> list[Fact]:
     told = [fact for fact in others if fact.kind != "gap" and fact.basis != first.basis]
     told = [fact for fact in told if fact.score > 0]
     told.sort(key=lambda fact: (-fact.score * relevance.get(fact.kind, 1.0), fact.basis))
-    return [first, *told[:MAX_FACTS], *gaps]
+    return [first, *told[:most], *gaps]
