@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from apps.analytics.simulate import OPERATIONS, SERVICES, Plan, build_world, simulate
@@ -87,9 +88,22 @@ def live(
             f"each minute, {row} of {len(seconds)}", ours, whole, goal,
             absolute=True, baseline_name=beside, note=name,
         )  # fmt: skip
+    kept = _kept() / (len(lights) + len(wholes)) / 2**20
+    yield BenchRow(
+        "an answer kept, on disk", kept, None, unit="MiB", note="with its customers' rows"
+    )
     each = " ".join(f"{one:.2f}" for one in seconds)
     yield BenchRow("memory of the worker", max(one.mib for one in lights), None,
                    at_most(MOST_MIB), unit="MiB", note=f"each minute took {each} s")  # fmt: skip
+
+
+def _kept() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_total_relation_size('impact_impactsnapshot')"
+            " + pg_total_relation_size('impact_customerimpact')"
+        )
+        return int(cursor.fetchone()[0])
 
 
 def _answered(
@@ -101,7 +115,10 @@ def _answered(
         raise AssertionError("the worker has no pipes")
     worker.stdin.write(f"{now.isoformat()}\n")
     worker.stdin.flush()
-    _, seconds, mib = worker.stdout.readline().split()
+    said = worker.stdout.readline().split()
+    if not said:
+        raise AssertionError(f"the worker ended with {worker.wait()} in the middle of {run}")
+    _, seconds, mib = said
     run.refresh_from_db()
     if run.state != RunState.DONE:
         raise AssertionError(f"{run} is {run.state}: {run.error}")
@@ -118,7 +135,7 @@ def _worker() -> "Iterator[subprocess.Popen[str]]":
         "PORTAL_NUDGES": "0",
     }
     with subprocess.Popen(
-        [sys.executable, "-c", _WORKER], cwd=settings.BASE_DIR, env=environment, text=True,
+        [sys.executable, "-X", "faulthandler", "-c", _WORKER], cwd=settings.BASE_DIR, env=environment, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     ) as worker:  # fmt: skip
         if worker.stdout:
