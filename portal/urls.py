@@ -9,6 +9,7 @@ from apps.accounts.views.people import invitation
 from apps.catalog.urls import addresses as catalog_addresses
 from apps.core.views import accent, chart, healthz, settings, style
 from apps.impact.tenet_evidence import witness
+from apps.telemetry import otlp_api
 from apps.telemetry.catalog_traffic import requests_by_operation
 from apps.tenets.views import guide as tenet_guide
 
@@ -21,6 +22,8 @@ public = [
     path("invitation/<str:token>/", invitation, name="invitation"),
     path("api/v1/", include("apps.telemetry.urls")),
     path("api/v1/", include("apps.customers.api_urls")),
+    path("v1/traces", otlp_api.traces, name="otlp_traces"),
+    path("v1/logs", otlp_api.logs, name="otlp_logs"),
     path("errors/", include("apps.guidance.public_urls")),
     path("", include("apps.statuspage.urls")),
 ]

@@ -84,18 +84,28 @@ def _length(request: HttpRequest) -> int:
 
 
 def _key(request: HttpRequest) -> tuple[ApiKey | None, JsonResponse]:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    token = bearer(request)
+    if not token:
         return None, _unauthorized(
             "no_key", "There is no API key", "Send Authorization: Bearer KEY.", ""
         )
-    key = ApiKey.objects.authenticate(token.strip(), scope=Scope.INGEST, now=timezone.now())
-    return key, _unauthorized(
+    return ingest_key(token), _unauthorized(
         "bad_key",
         "This API key is not known, is revoked, or may not send events",
         "Ask an administrator for a key with the scope ingest.",
         ', error="invalid_token"',
     )
+
+
+def bearer(request: HttpRequest) -> str:
+    """Return the token that a request brings; empty when it brings none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def ingest_key(token: str) -> ApiKey | None:
+    """Return the key of a token, if it may send events."""
+    return ApiKey.objects.authenticate(token, scope=Scope.INGEST, now=timezone.now())
 
 
 def _body(request: HttpRequest) -> bytes:
@@ -108,6 +118,11 @@ def _body(request: HttpRequest) -> bytes:
         raise actions.TooLarge(*_too_large_words())
     if len(body) < _length(request):
         raise _cut_off()  # half of it would be stored, and then again as a part of the whole
+    return unpacked(request, body, limit=settings.PORTAL_MAX_BODY_DECODED)
+
+
+def unpacked(request: HttpRequest, body: bytes, *, limit: int) -> bytes:
+    """Return a body as it was before it was packed. Raise BadDelivery when it is no gzip or too large."""
     packing = request.headers.get("Content-Encoding", "identity").lower().strip()
     if packing in {"identity", ""}:
         return body
@@ -117,7 +132,7 @@ def _body(request: HttpRequest) -> bytes:
             f"Content-Encoding {packing[:40]} is not taken here",
             "Send gzip or plain.",
         )
-    return _unzipped(body)
+    return _unzipped(body, limit)
 
 
 def _cut_off() -> actions.BadDelivery:
@@ -126,8 +141,7 @@ def _cut_off() -> actions.BadDelivery:
     )
 
 
-def _unzipped(body: bytes) -> bytes:
-    limit = settings.PORTAL_MAX_BODY_DECODED
+def _unzipped(body: bytes, limit: int) -> bytes:
     unzip = zlib.decompressobj(31)
     try:
         plain = unzip.decompress(body, limit + 1)
@@ -136,7 +150,7 @@ def _unzipped(body: bytes) -> bytes:
             "bad_gzip", f"The body is not gzip: {bad}", "Send it again."
         ) from bad
     if len(plain) > limit:
-        raise actions.TooLarge(*_too_large_words())
+        raise actions.TooLarge(*_too_large_words(limit))
     if not unzip.eof or unzip.unused_data.strip(b"\0"):
         raise actions.BadDelivery(
             "bad_gzip", "The gzip body is not one whole member", "Send it again."
@@ -144,8 +158,11 @@ def _unzipped(body: bytes) -> bytes:
     return plain
 
 
-def _too_large_words() -> tuple[str, str, str]:
-    packed, plain = settings.PORTAL_MAX_BODY >> 20, settings.PORTAL_MAX_BODY_DECODED >> 20
+def _too_large_words(limit: int | None = None) -> tuple[str, str, str]:
+    packed, plain = (
+        settings.PORTAL_MAX_BODY >> 20,
+        (limit or settings.PORTAL_MAX_BODY_DECODED) >> 20,
+    )
     return (
         "too_large",
         f"A body may have {packed} MiB, and {plain} MiB unpacked",

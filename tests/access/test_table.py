@@ -32,6 +32,8 @@ GET  /sign-out/                                                   in  405  405  
 GET  /first/{token}/                                              410  410  410  410  410  410  410  410  410
 GET  /invitation/{token}/                                         200  200  200  200  200  200  200  200  200
 GET  /api/v1/events                                              405  405  405  405  405  405  405  405  405
+GET  /v1/traces                                                  405  405  405  405  405  405  405  405  405
+GET  /v1/logs                                                    405  405  405  405  405  405  405  405  405
 GET  /api/v1/customers                                           401  401  401  401  401  401  401  401  401
 GET  /api/v1/customers/import                                    405  405  405  405  405  405  405  405  405
 GET  /api/v1/customers/a-1                                       401  401  401  401  401  401  401  401  401
@@ -180,6 +182,8 @@ POST /sign-out/                                                   in  302  302  
 POST /first/{token}/                                              410  410  410  410  410  410  410  410  410
 POST /invitation/{token}/                                         422  422  422  422  422  422  422  422  422
 POST /api/v1/events                                              415  415  415  415  415  415  415  415  415
+POST /v1/traces                                                  415  415  415  415  415  415  415  415  415
+POST /v1/logs                                                    415  415  415  415  415  415  415  415  415
 POST /api/v1/customers                                           401  401  401  401  401  401  401  401  401
 POST /api/v1/customers/import                                    401  401  401  401  401  401  401  401  401
 POST /api/v1/customers/a-1                                       405  405  405  405  405  405  405  405  405
@@ -320,7 +324,8 @@ ROWS = [line.split() for line in TABLE.strip().splitlines() if not line.startswi
 #: The only addresses that answer somebody who has not signed in.
 PUBLIC = {
     "api/v1/customers", "api/v1/customers/import", "api/v1/customers/<path:external_id>",
-    "", "accent.css", "healthz", "sign-in/", "api/v1/events", "errors/", "errors/<str:code>", "i/<str:reference>",
+    "", "accent.css", "healthz", "sign-in/", "api/v1/events", "v1/traces", "v1/logs",
+    "errors/", "errors/<str:code>", "i/<str:reference>",
     "first/<str:token>/",
     "invitation/<str:token>/",
     "sign-in/closed/", "sign-in/code/", "sign-in/code/confirm/", "sign-in/second-factor/", "sign-in/passkey/",

@@ -8,6 +8,7 @@ from apps.telemetry.actions.delivery import (
     TooLarge,
     accept_events,
 )
+from apps.telemetry.actions.otlp import Exported, Signal, accept_export
 from apps.telemetry.actions.rules import (
     EDIT,
     READ,
@@ -26,11 +27,14 @@ __all__ = [
     "READ",
     "Accepted",
     "BadDelivery",
+    "Exported",
     "NothingAcceptable",
     "RuleDraft",
+    "Signal",
     "TooLarge",
     "UnableToKeepRule",
     "accept_events",
+    "accept_export",
     "change_rule",
     "create_rule",
     "delete_rule",

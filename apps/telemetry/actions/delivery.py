@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -93,6 +94,30 @@ def accept_events(
         return _answer(known, duplicate=True)
     rejects = Rejects(keep=SAMPLES)
     found = _parsed(body, array=array, rejects=rejects, now_ms=int(now.timestamp() * 1000))
+    if not any(len(columns) for columns in found):
+        raise _nothing(rejects)
+    return store_delivery(
+        found,
+        rejects=rejects,
+        source=f"api: {key.name}",
+        form="json" if array else "ndjson",
+        length=len(body),
+        delivery=delivery,
+        now=now,
+    )
+
+
+def store_delivery(
+    found: Sequence[Columns],
+    *,
+    rejects: Rejects,
+    source: str,
+    form: str,
+    length: int,
+    delivery: str,
+    now: datetime,
+) -> Accepted:
+    """Store the requests of one delivery, durably, once. `delivery` is what it is known by when it comes again."""
     resolver = Resolver(
         key=settings.PORTAL_ACTOR_KEY,
         registry=Catalogue(),
@@ -106,14 +131,12 @@ def accept_events(
         table, seen = resolver.resolve(columns)
         tables.append(table)
         tally.add(seen)
-    if not tally.rows:
-        raise _nothing(rejects)
     root = Path(settings.EVENTS_DIR)
     batch = Batch(
         batch_id=uuid.uuid4().hex,
-        source=f"api: {key.name}"[:300],
-        format="json" if array else "ndjson",
-        length=len(body),
+        source=source[:300],
+        format=form,
+        length=length,
         delivery=delivery,
         lines=tally.rows + rejects.total,
         rows=tally.rows,
