@@ -22,7 +22,7 @@ PEOPLE = [
     ("olga@example.com", "admin: people, keys, the audit log"),
     ("ada@example.com", "leads incidents"),
     ("ben@example.com", "liaison; approves what others write"),
-    ("amy@example.com", "account manager of two businesses"),
+    ("amy@example.com", "account manager of two businesses, and of forty simulated ones"),
     ("jo@harbour-books.example", "a customer: Harbour Books"),
     ("sam@northwind-gifts.example", "a customer: Northwind Gifts"),
 ]
