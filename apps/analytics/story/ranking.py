@@ -8,7 +8,7 @@ STAFF, EXECUTIVE = "staff", "executive"
 
 RELEVANCE: Mapping[str, Mapping[str, float]] = {
     # Who runs the incident wants to know what is broken and whom to call.
-    STAFF: {"value": 0.5},
+    STAFF: {"value": 0.5, "hardest": 3.0},
     # Who answers for the business wants to know whom we lost, what it costs, and which word we broke.
     EXECUTIVE: {
         "gone": 2.0,
