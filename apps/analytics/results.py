@@ -14,6 +14,7 @@ from apps.analytics.measures import (
     TraitImpact,
     UserUptime,
     Usual,
+    WindowedUptime,
 )
 from apps.analytics.names import HIT_GRADES
 from apps.analytics.stats import Interval, Lost
@@ -477,6 +478,9 @@ class ImpactResult:
     traits: tuple[TraitImpact, ...] = ()
     meters: tuple[MeterImpact, ...] = ()
     series: Series | None = None
+    windowed_uptime: WindowedUptime | CannotTell = field(
+        default_factory=lambda: CannotTell("it was not computed")
+    )
     silent: tuple[tuple[str, int], ...] = ()
     """Services that send nothing any more, and when each was last heard."""
     history: Carried | None = None
@@ -504,6 +508,7 @@ class ImpactResult:
             "broken_meters": [one.as_json() for one in self.meters],
             "traits": [trait_json(one) for one in self.traits],
             "series": None if self.series is None else series_json(self.series),
+            "windowed_user_uptime": windowed_json(self.windowed_uptime),
             "tenets": [dict(tenet) for tenet in self.tenets],
             "gaps": [gap.as_json() for gap in self.gaps],
             "story": [sentence.text for sentence in self.story],
@@ -556,6 +561,26 @@ def series_json(series: Series) -> dict[str, Any]:
             },
         }
     return answer
+
+
+def windowed_json(windowed: WindowedUptime | CannotTell) -> dict[str, Any]:
+    """The worst window of each length, and from how many of the minutes that is told; or why not."""
+    if isinstance(windowed, CannotTell):
+        return {"cannot_tell": windowed.why}
+    return {
+        "from": rfc3339(windowed.start_ms),
+        "to": rfc3339(windowed.end_ms),
+        "minutes": windowed.minutes,
+        "counted": windowed.counted,
+        "worst": [
+            {
+                "minutes": one.minutes,
+                "user_uptime": round(one.share, 6),
+                "from": rfc3339(one.start_ms),
+            }
+            for one in windowed.worst
+        ],
+    }
 
 
 def lost_json(lost: Lost | CannotTell) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from apps.core.charts import (
     Band,
     Chart,
     Dot,
+    Worst,
     away,
     bars,
     line,
@@ -18,6 +19,7 @@ from apps.core.charts import (
     stacked,
     steps,
     whiskers,
+    worst_of,
 )
 
 
@@ -296,5 +298,23 @@ def charts() -> list[Chart]:
             [Away(n, 0.8**n, 0.8**n * 0.94, min(1, 0.8**n * 1.06), 0.7**n) for n in range(7)],
             label="people whose attempt failed",
             usual="people like them in earlier weeks",
+        ),
+        worst_of(
+            "User-uptime at its worst, by how long one looks",
+            [
+                Worst(minutes, share, start + timedelta(minutes=31))
+                for minutes, share in (
+                    (1, 0.12),
+                    (5, 0.14),
+                    (15, 0.2),
+                    (30, 0.35),
+                    (60, 0.66),
+                    (180, 0.88),
+                    (360, 0.94),
+                    (720, 0.97),
+                    (1440, 0.985),
+                )
+            ],
+            target=(0.99, "tenet: 99 %"),
         ),
     ]

@@ -7,7 +7,18 @@ from itertools import pairwise
 from typing import Any
 
 from apps.analytics.stats import wilson
-from apps.core.charts import Away, Chart, Dot, away, line, scatter, stacked, steps
+from apps.core.charts import (
+    Away,
+    Chart,
+    Dot,
+    Worst,
+    away,
+    line,
+    scatter,
+    stacked,
+    steps,
+    worst_of,
+)
 
 Mark = tuple[datetime, str]
 FEWEST_CUSTOMERS = 3
@@ -127,17 +138,36 @@ def uptime_over_time(result: Mapping[str, Any], *, marks: Sequence[Mark] = ()) -
     if not series or not any(share is not None for share in series["user_uptime"]):
         return None
     bins = Bins.of(series)
-    targets = [one["target"] for one in result.get("tenets") or () if one.get("target")]
     return line(
         f"User-uptime, {bins.words}",
         list(zip(bins.moments[: bins.known], series["user_uptime"][: bins.known], strict=True)),
         label="of people’s time was up",
         window=bins.during,
         marks=marks,
-        target=(max(targets), f"tenet: {100 * max(targets):.4g} %") if targets else None,
+        target=_strictest(result),
         share=True,
         zero=False,
     )
+
+
+def worst_windows(result: Mapping[str, Any]) -> Chart | None:
+    """Return the worst user-uptime for a minute, for an hour, for a day, against the strictest tenet."""
+    worst = (result.get("windowed_user_uptime") or {}).get("worst") or []
+    if len(worst) < 2 or worst[0]["user_uptime"] == 1:
+        return None
+    return worst_of(
+        "User-uptime at its worst, by how long one looks",
+        [
+            Worst(one["minutes"], one["user_uptime"], datetime.fromisoformat(one["from"]))
+            for one in worst
+        ],
+        target=_strictest(result),
+    )
+
+
+def _strictest(result: Mapping[str, Any]) -> tuple[float, str] | None:
+    targets = [one["target"] for one in result.get("tenets") or () if one.get("target")]
+    return (max(targets), f"tenet: {100 * max(targets):.4g} %") if targets else None
 
 
 def came_back(result: Mapping[str, Any]) -> Chart | None:

@@ -43,7 +43,7 @@ MOST_TRAITS = 8
 _PARTS = (
     "story", "story_basis", "window", "coverage", "requests", "actors", "attempts", "people", "journeys",
     "gaps", "lost_attempts", "not_returned", "extra_wait_s", "traits",
-    "facts", "series", "tenets", "carried",
+    "facts", "series", "tenets", "carried", "windowed_user_uptime",
 )  # fmt: skip
 
 

@@ -262,6 +262,7 @@ def _pictures(incident: Incident, impact: Impact, user: User) -> list[Chart | No
         pictures.attempts_over_time(impact.result, marks=marks),
         pictures.journey_steps(impact.result),
         pictures.uptime_over_time(impact.result, marks=marks),
+        pictures.worst_windows(impact.result),
         pictures.customers_by_harm(hardest_hit(rows)),
         pictures.came_back(impact.result),
     ]

@@ -62,7 +62,7 @@ def test_a_drawing_says_what_it_shows_and_its_text_is_text(drawn):
 
 
 def test_labels_stand_on_the_lines_and_the_incident_is_shaded(drawn):
-    over_time, outcomes, _, intervals, steps, customers, returns, _ = drawn[0]
+    over_time, outcomes, _, intervals, steps, customers, returns, worst, _ = drawn[0]
 
     assert ">usual</text>" in over_time
     assert ">attempts</text>" in over_time
@@ -75,6 +75,8 @@ def test_labels_stand_on_the_lines_and_the_incident_is_shaded(drawn):
     assert ">514 of 1,154 got through; usually about 1,390 tried</text>" in steps
     assert ">Acme</text>" in customers
     assert ">people like them in earlier weeks</text>" in returns
+    assert ">tenet: 99 %</text>" in worst
+    assert ">15 min</text>" in worst
     assert ">declared</text>" in outcomes
     assert "fill-around" in outcomes
 

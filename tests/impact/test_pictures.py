@@ -73,6 +73,19 @@ def test_steps_uptime_and_customers(result):
     assert len(chart.rows) == 3
 
 
+def test_the_worst_windows_stand_against_the_strictest_tenet():
+    worst = [
+        {"minutes": minutes, "user_uptime": share, "from": "2026-11-18T10:04:00Z"}
+        for minutes, share in ((1, 0.1), (5, 0.25), (60, 0.9), (1440, 0.9991))
+    ]
+    result = {"windowed_user_uptime": {"worst": worst}, "tenets": [{"target": 0.99}]}
+    chart = pictures.worst_windows(result)
+
+    assert chart.rows[2] == ["1 h", "90.0 %", "18 Nov, 10:04"]
+    assert chart.summary.endswith("99 % was kept in every 1 day.")
+    assert pictures.worst_windows({"windowed_user_uptime": {"cannot_tell": "nobody"}}) is None
+
+
 def test_who_had_not_been_seen_again_has_an_interval():
     days = [{"day": n, "exposed": 1 - n / 10, "usual": 1 - n / 5} for n in range(4)]
     chart = pictures.came_back({"not_returned": {"exposed": 100, "still_away": days}})

@@ -11,7 +11,14 @@ from apps.analytics.attempts import (
 )
 from apps.analytics.events import ActorKind
 from apps.analytics.impact.facts import EVERYBODY, Facts, Scope, ordered
-from apps.analytics.measures import CannotTell, NotReturned, Outage, Series, UserUptime
+from apps.analytics.measures import (
+    CannotTell,
+    NotReturned,
+    Outage,
+    Series,
+    UserUptime,
+    WindowedUptime,
+)
 from apps.analytics.names import Catalogue, JourneyName
 from apps.analytics.results import (
     CLASSES,
@@ -167,6 +174,7 @@ def assemble(
         gaps=(),
         traits=facts.traits,
         series=_series(facts.series, figures),
+        windowed_uptime=_windowed(facts.windowed, figures),
         silent=tuple(
             (names.services.get(service, f"service {service}"), last)
             for service, last in sorted(facts.stopped.items())
@@ -201,6 +209,13 @@ def _series(series: Series | None, figures: Figures) -> Series | None:
     if series is not None and figures.user_uptime.during is None:
         return replace(series, uptime=())
     return series
+
+
+def _windowed(found: WindowedUptime | CannotTell, figures: Figures) -> WindowedUptime | CannotTell:
+    """Nor can it be told how bad it was at its worst."""
+    if isinstance(found, WindowedUptime) and figures.user_uptime.during is None:
+        return CannotTell("user-uptime of the window itself cannot be told")
+    return found
 
 
 def _ranked(facts: Facts, kind: str) -> list[Scope]:

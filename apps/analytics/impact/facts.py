@@ -20,6 +20,7 @@ from apps.analytics.measures import (
     Series,
     TraitImpact,
     UserUptime,
+    WindowedUptime,
 )
 from apps.analytics.names import Catalogue, JourneyName, Week
 from apps.analytics.results import (
@@ -57,6 +58,9 @@ class Facts:
     blocked: dict[int, list[Blocked]] = field(default_factory=dict)
     uptime: dict[int | None, UserUptime] = field(default_factory=dict)
     uptime_one_in: int = 1
+    windowed: WindowedUptime | CannotTell = field(
+        default_factory=lambda: CannotTell("it was not computed")
+    )
     outages: dict[int, Outage] = field(default_factory=dict)
     lost: dict[tuple[str, int], Lost | CannotTell] = field(default_factory=dict)
     not_returned: NotReturned | CannotTell = field(
@@ -105,6 +109,7 @@ def gather(
     run.step("user-uptime")
     facts.uptime, facts.uptime_one_in = measures.user_uptime(run, frame)
     facts.series = _with_uptime(run, frame, facts.series)
+    facts.windowed = measures.windowed_uptime(run, frame)
     run.step("each customer's own outage")
     facts.outages = measures.outages(run, frame)
     if carried:

@@ -17,6 +17,7 @@ from apps.analytics.measures.series import (
     usual_starts,
 )
 from apps.analytics.measures.traits import TimesAsMany, TraitImpact, by_traits
+from apps.analytics.measures.windowed import WindowedUptime, WorstWindow, windowed_uptime
 
 __all__ = [
     "UPTIME_MIN_ACTORS",
@@ -30,6 +31,8 @@ __all__ = [
     "TraitImpact",
     "UserUptime",
     "Usual",
+    "WindowedUptime",
+    "WorstWindow",
     "by_traits",
     "lost",
     "not_returned",
@@ -42,4 +45,5 @@ __all__ = [
     "user_uptime",
     "usual_latency",
     "usual_starts",
+    "windowed_uptime",
 ]

@@ -16,6 +16,7 @@ from apps.core.charts.data import (
 )
 from apps.core.charts.outcomes import stacked, steps
 from apps.core.charts.people import Away, Dot, away, scatter
+from apps.core.charts.worst import Worst, worst_of
 
 __all__ = [
     "MOST_POINTS",
@@ -24,6 +25,7 @@ __all__ = [
     "Band",
     "Chart",
     "Dot",
+    "Worst",
     "away",
     "bars",
     "line",
@@ -31,4 +33,5 @@ __all__ = [
     "stacked",
     "steps",
     "whiskers",
+    "worst_of",
 ]

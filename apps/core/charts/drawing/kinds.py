@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import outcomes, people
+from . import worst as worsts
 from .furniture import marks_above
 from .ink import INK
 from .parts import (
@@ -150,6 +151,7 @@ KINDS: dict[str, Callable[[Mapping[str, Any], int], Any]] = {
     "steps": outcomes.steps,
     "scatter": people.scatter,
     "away": people.away,
+    "worst": worsts.worst,
     "bars": _bars,
     "whiskers": _whiskers,
 }
