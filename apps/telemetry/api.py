@@ -15,6 +15,7 @@ from apps.accounts.models import ApiKey, Scope
 from apps.telemetry import actions
 
 ARRAY = "application/json"
+CLOUD_EVENTS = ("application/cloudevents+json", "application/cloudevents-batch+json")
 LINES = (
     "application/x-ndjson",
     "application/ndjson",
@@ -46,12 +47,12 @@ def events(request: HttpRequest) -> JsonResponse:
 def _deliver(request: HttpRequest) -> JsonResponse:
     # Before the database is asked anything: what needs no key to be refused.
     kind = (request.content_type or "").lower()
-    if kind not in {ARRAY, *LINES}:
+    if kind not in {ARRAY, *CLOUD_EVENTS, *LINES}:
         return error(
             415,
             "unsupported_media_type",
             f"Content-Type {kind or '(none)'} is not taken here",
-            "Send application/x-ndjson (one JSON object in each line) or application/json (an array).",
+            "Send application/x-ndjson (one JSON object in each line), application/json (an array), or CloudEvents.",
         )
     if "Transfer-Encoding" in request.headers:
         # The server does not tell us when such a body was cut off; half of it could be stored.
@@ -72,10 +73,16 @@ def _deliver(request: HttpRequest) -> JsonResponse:
             body=body,
             key=key,
             idempotency_key=request.headers.get("Idempotency-Key", "").strip()[:200],
-            array=kind == ARRAY and body.lstrip()[:1] == b"[",
+            form=_form(kind, body),
             now=timezone.now(),
         ).as_json()
     )
+
+
+def _form(kind: str, body: bytes) -> actions.Form:
+    if kind in CLOUD_EVENTS:
+        return "cloudevents"
+    return "json" if kind == ARRAY and body.lstrip()[:1] == b"[" else "ndjson"
 
 
 def _length(request: HttpRequest) -> int:

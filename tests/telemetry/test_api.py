@@ -108,6 +108,34 @@ def test_array_and_gzip(send):
     assert (answer.json()["accepted"], answer.json()["rejected"]) == (2, 1)
 
 
+CLOUD = {
+    "specversion": "1.0",
+    "id": "1",
+    "source": "/shop",
+    "type": "request",
+    "time": "2026-11-22T22:00:00.123Z",
+}
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_cloud_events(send, batch):
+    """What their data leaves open, their envelope says: when it was, and which event it is."""
+    data = {name: value for name, value in EVENT.items() if name != "ts"}
+    own = CLOUD | {"id": "2", "data": data | {"ts": "2026-11-22T22:00:01Z", "status": 500}}
+    events = [CLOUD | {"data": data}, own, CLOUD | {"id": "3", "data": "x"}]
+    kind = "application/cloudevents-batch+json" if batch else "application/cloudevents+json"
+
+    sent = [events] if batch else events
+    answers = [send(json.dumps(one).encode(), content_type=kind) for one in sent]
+    again = send(json.dumps([events[0]] * 2).encode(), content_type=kind)
+
+    assert [one.status_code for one in answers] == ([200] if batch else [200, 200, 422])
+    assert again.status_code == 200
+    found = rows("ts, status, request")
+    assert {row[:2] for row in found} == {(1795384800123, 200), (1795384801000, 500)}
+    assert len({row[2] for row in found}) == 2, "the same source and id are the same event"
+
+
 @pytest.mark.parametrize(
     ("body", "content_type", "headers", "status"),
     [

@@ -71,7 +71,7 @@ def key(db):
 
 def deliver(key, body: bytes):
     return actions.accept_events(
-        body=body, key=key, idempotency_key="", array=False, now=timezone.now()
+        body=body, key=key, idempotency_key="", form="ndjson", now=timezone.now()
     )
 
 

@@ -220,6 +220,38 @@ def test_goldens():
     assert sorted(rows("status, outcome, traffic")) == sorted([*nginx, *ingress])
 
 
+def test_what_a_load_balancer_of_aws_writes():
+    expected = json.loads((DATA / "goldens" / "alb_vrl_expected.json").read_text())
+
+    report = files.ingest(str(DATA / "goldens" / "alb_vrl_vectors.log"), now=NOW)
+
+    assert report.description == "access log, AWS Application Load Balancer"
+    assert (report.stored, report.rejects.total) == (len(expected), 0)
+    found = rows("status, outcome, latency_ms, ts, actor_kind")
+    assert sorted(row[0] for row in found) == sorted(one["elb_status_code"] for one in expected)
+    assert [row[1] for row in found if row[0] == 502] == [1]
+    measured = [row[2] for row in found if row[0] == 200]
+    assert all(0 <= took <= 200 for took in measured), "the three times, added up"
+    # -1 was not measured: the time between the request's coming in and its answer stands for it
+    assert [row[2] for row in found if row[0] == 400] == [249, 322]
+    assert min(row[3] for row in found) == 1530570168364, "when the request came in"
+    assert {row[4] for row in found} == {3}
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome"),
+    [(("200 200", "460 -"), 2), (("200 200", "504 -"), 1), (("200 200", "000 -"), 1)],
+)
+def test_how_a_load_balancer_says_that_it_failed(tmp_path, change, outcome):
+    line = (DATA / "goldens" / "alb_vrl_vectors.log").read_text().splitlines()[0]
+    path = tmp_path / "alb.log"
+    path.write_text(line.replace(*change, 1) + "\n")
+
+    files.ingest(str(path), now=NOW, wanted="alb")
+
+    assert rows("outcome") == [(outcome,)]
+
+
 def test_rules_file(tmp_path, capsys):
     acme = Customer.objects.create(name="Acme", slug="acme", kind="business")
     rules = tmp_path / "shop.toml"

@@ -39,7 +39,7 @@ def take_in(key, *events: tuple[int, float, str]) -> None:
         + b"\n"
         for day, hour, who in events
     )
-    actions.accept_events(body=body, key=key, idempotency_key="", array=False, now=NOW)
+    actions.accept_events(body=body, key=key, idempotency_key="", form="ndjson", now=NOW)
 
 
 def age(*paths: Path, by: timedelta) -> None:

@@ -468,7 +468,7 @@ def deliver(*events):
     key = ApiKey.objects.filter(name="shop").first()
     key = key or ApiKey.objects.issue(name="shop", scopes=[Scope.INGEST])[0]
     body = b"".join(json.dumps(event(**one)).encode() + b"\n" for one in events)
-    actions.accept_events(body=body, key=key, idempotency_key="", array=False, now=timezone.now())
+    actions.accept_events(body=body, key=key, idempotency_key="", form="ndjson", now=timezone.now())
 
 
 WHERE = "/console/identification/"

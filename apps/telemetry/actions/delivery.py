@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import orjson
@@ -27,6 +27,8 @@ from apps.telemetry.rules import Rules
 
 MOST_IN_ARRAY = 200_000
 """Events in one JSON array, which is decoded as a whole; NDJSON has no such limit."""
+
+Form = Literal["ndjson", "json", "cloudevents"]
 
 SAMPLES = 20  # rejected lines that the answer names
 
@@ -80,7 +82,7 @@ class Accepted:
 
 
 def accept_events(
-    *, body: bytes, key: ApiKey, idempotency_key: str, array: bool, now: datetime
+    *, body: bytes, key: ApiKey, idempotency_key: str, form: Form, now: datetime
 ) -> Accepted:
     """Store a delivery whole, durably, once. Raise BadDelivery when nothing of it can be stored.
 
@@ -93,14 +95,14 @@ def accept_events(
     if known := Batch.objects.filter(delivery=delivery).first():
         return _answer(known, duplicate=True)
     rejects = Rejects(keep=SAMPLES)
-    found = _parsed(body, array=array, rejects=rejects, now_ms=int(now.timestamp() * 1000))
+    found = _parsed(body, form=form, rejects=rejects, now_ms=int(now.timestamp() * 1000))
     if not any(len(columns) for columns in found):
         raise _nothing(rejects)
     return store_delivery(
         found,
         rejects=rejects,
         source=f"api: {key.name}",
-        form="json" if array else "ndjson",
+        form=form,
         length=len(body),
         delivery=delivery,
         now=now,
@@ -162,10 +164,10 @@ def _answer(batch: Batch, *, duplicate: bool) -> Accepted:
     return Accepted(batch.batch_id, batch.rows, batch.rejected, batch.samples, duplicate)
 
 
-def _parsed(body: bytes, *, array: bool, rejects: Rejects, now_ms: int) -> list[Columns]:
+def _parsed(body: bytes, *, form: Form, rejects: Rejects, now_ms: int) -> list[Columns]:
     parser = JsonLines(FieldNames(traits=settings.PORTAL_TRAITS), wary=True)
-    if array:
-        return _from_array(parser, body, rejects, now_ms)
+    if form != "ndjson":
+        return _from_array(parser, body, rejects, now_ms, cloud=form == "cloudevents")
     last = body.rpartition(b"\n")[2]
     if last.strip() and not parser.whole(last, b""):
         if b"\n" not in body.strip():
@@ -193,7 +195,9 @@ def _parsed(body: bytes, *, array: bool, rejects: Rejects, now_ms: int) -> list[
     return found
 
 
-def _from_array(parser: JsonLines, body: bytes, rejects: Rejects, now_ms: int) -> list[Columns]:
+def _from_array(
+    parser: JsonLines, body: bytes, rejects: Rejects, now_ms: int, *, cloud: bool
+) -> list[Columns]:
     parts = body.count(b",") + 5 * body.count(b"[")  # what costs memory once it is decoded
     if body.count(b"{") > MOST_IN_ARRAY or parts > 40 * MOST_IN_ARRAY:
         raise TooLarge(
@@ -215,7 +219,7 @@ def _from_array(parser: JsonLines, body: bytes, rejects: Rejects, now_ms: int) -
     objects: list[dict[str, Any]] = []
     for number, event in enumerate(events, 1):
         if isinstance(event, dict):
-            objects.append(event)
+            objects.append(_unwrapped(event) if cloud else event)
             lines.append(number)
         else:
             rejects.add("not a JSON object", number, repr(event)[:200])
@@ -224,6 +228,23 @@ def _from_array(parser: JsonLines, body: bytes, rejects: Rejects, now_ms: int) -
         objects, lines=np.array(lines, dtype=np.int64), block=block, rejects=rejects, now_ms=now_ms
     )
     return [built]
+
+
+def _unwrapped(event: dict[str, Any]) -> dict[str, Any]:
+    """Return what a CloudEvent (1.0, JSON) is about: its data, and of its envelope what the data leaves open.
+
+    `source` and `id` together are unique, so that the same event in two batches is known.
+    """
+    data = event.get("data")
+    found = dict(data) if isinstance(data, dict) else {}
+    if "time" in event and not _TIMES & found.keys():
+        found["time"] = event["time"]
+    if "id" in event and not {"request_id", "event_id"} & found.keys():
+        found["event_id"] = f"{event.get('source', '')}#{event['id']}"
+    return found
+
+
+_TIMES = frozenset({"ts", "time", "timestamp"})
 
 
 def _nothing(rejects: Rejects) -> BadDelivery:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import orjson
 
+from apps.telemetry.formats import alb
 from apps.telemetry.formats.columns import Block, Columns, Rejects, excerpt
 from apps.telemetry.formats.delimited import Delimited, header_of
 from apps.telemetry.formats.envoy import EnvoyText, read_line
@@ -12,7 +13,7 @@ from apps.telemetry.formats.fields import FieldNames
 from apps.telemetry.formats.jsonlines import JsonLines
 from apps.telemetry.formats.weblog import WebLog
 
-FORMATS = ("auto", "nginx", "apache", "envoy", "ndjson", "csv")
+FORMATS = ("auto", "nginx", "apache", "envoy", "alb", "ndjson", "csv")
 LOOK = 50  # lines to look at
 BOM = b"\xef\xbb\xbf"
 
@@ -62,7 +63,7 @@ def find(head: bytes, *, wanted: str, names: FieldNames) -> Found:
             "Give an access log or NDJSON, as it is or packed with gzip.",
         )
     tried: list[str] = []
-    for name in ("ndjson", "weblog", "envoy", "csv"):
+    for name in ("ndjson", "weblog", "envoy", "alb", "csv"):
         if wanted != "auto" and name != {"nginx": "weblog", "apache": "weblog"}.get(wanted, wanted):
             continue
         found, why = _TRY[name](lines, names, wanted, first + 1)
@@ -139,6 +140,12 @@ def _envoy(lines: list[bytes], _: FieldNames, wanted: str, first: int) -> tuple[
     return None, "no line has [a time], a quoted request, a status and Envoy's flags"
 
 
+def _alb(lines: list[bytes], _: FieldNames, wanted: str, first: int) -> tuple[Found | None, str]:
+    if any(alb.read_line(line) for line in lines):
+        return Found(alb.AlbLog(), "access log, AWS Application Load Balancer"), ""
+    return None, "no line has a type, a time, an address with a port and three durations"
+
+
 def _csv(lines: list[bytes], names: FieldNames, _: str, first: int) -> tuple[Found | None, str]:
     header, delimiter = header_of(lines[0])
     parser = Delimited(names, header, delimiter, first)
@@ -149,4 +156,4 @@ def _csv(lines: list[bytes], names: FieldNames, _: str, first: int) -> tuple[Fou
     return Found(parser, f"CSV with {', '.join(parser.fields)}"), ""
 
 
-_TRY = {"ndjson": _json, "weblog": _weblog, "envoy": _envoy, "csv": _csv}
+_TRY = {"ndjson": _json, "weblog": _weblog, "envoy": _envoy, "alb": _alb, "csv": _csv}

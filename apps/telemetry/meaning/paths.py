@@ -133,6 +133,15 @@ def bare(lines: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(lines, r"\?[^ ]*", "")
 
 
+def path_of_url(url: str) -> str:
+    """Return the path and query of a whole URL; of what is none, as it is."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+
+
 def shapes(lines: pa.Array) -> pa.Array:
     """Return bare request lines with numbers and UUIDs in the path replaced by PLACE.
 

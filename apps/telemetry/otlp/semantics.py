@@ -6,9 +6,9 @@ conventions became stable (`http.status_code`, `http.response.status_code`).
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from apps.telemetry.formats.fields import TRAIT, FieldNames
+from apps.telemetry.meaning.paths import path_of_url
 
 Value = str | int | float | bool
 
@@ -121,7 +121,7 @@ def _name_operation(event: dict[str, Any], found: Mapping[str, Any], name: str) 
     """Say what was asked for: a route, a path, a method of an RPC, a queue, or as the span is called."""
     path = found.get("path")
     if path is None and (url := found.get("url")):
-        path = _path_of(str(url))
+        path = path_of_url(str(url))
     method = str(found.get("method") or "")
     if path is not None:
         event["path"] = str(path) or "/"
@@ -145,14 +145,6 @@ def _rpc(found: Mapping[str, Any]) -> str:
     if method and "/" in str(method):  # the stable convention: the whole name in one
         return str(method)
     return f"{service}/{method}" if service and method else str(method or "")
-
-
-def _path_of(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return url
-    return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
 
 
 def _outcome(found: Mapping[str, Any], *, error: bool) -> str:
