@@ -49,9 +49,16 @@ def _from_events(
                 ]
             )
         else:
-            named[name] = [pa.array([_text(one) for one in values], pa.string())]
+            named[name] = [_strings(values)]
     at = np.array(lines, dtype=np.int64)
     return columns_from(named, lines=at, block=Block(b""), rejects=rejects, now_ms=now_ms)
+
+
+def _strings(values: list[Any]) -> pa.Array:
+    try:
+        return pa.array(values, pa.string())
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
+        return pa.array([_text(value) for value in values], pa.string())
 
 
 def _text(value: object) -> str | None:
