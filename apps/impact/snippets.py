@@ -185,6 +185,26 @@ curl -H "Authorization: Bearer $KEY" -H "Content-Type: application/x-ndjson" \\
      --data-binary @events.ndjson https://portal.example.com/api/v1/events""",
     note="The same body sent again changes nothing, so what was kept back can be sent whole.",
 )
+OTEL_SDK = Snippet(
+    "OpenTelemetry, any SDK",
+    """\
+export OTEL_EXPORTER_OTLP_ENDPOINT=https://portal.example.com
+export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
+export OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer $KEY"""",
+    note="Spans of servers count, once each; add session.id and customer.id to them to tell people apart.",
+)
+OTEL_COLLECTOR = Snippet(
+    "OpenTelemetry collector",
+    """\
+exporters:
+  otlphttp/portal:
+    endpoint: https://portal.example.com
+    headers: {Authorization: "Bearer ${env:PORTAL_KEY}"}
+service:
+  pipelines:
+    traces: {receivers: [otlp], processors: [batch], exporters: [otlphttp/portal]}""",
+    note="Put it before anything that samples: of spans that were left out nobody can tell a story.",
+)
 OUTCOME = Snippet(
     "An application's own events",
     """\
@@ -228,8 +248,8 @@ SNIPPETS: dict[str, Sequence[Snippet]] = {
     "attempts": (CLIENT_PYTHON, CLIENT_JAVASCRIPT, *ACTOR),
     "customer": (CUSTOMER,),
     "meter": (METER,),
-    "sender": (SENDING,),
-    "no_events": (SENDING,),
+    "sender": (SENDING, OTEL_SDK, OTEL_COLLECTOR),
+    "no_events": (SENDING, OTEL_SDK, OTEL_COLLECTOR),
     "lost_attempts": (HISTORY, *ACTOR),
     "not_returned": (HISTORY, *ACTOR),
     "net_lost": (BEACON,),
