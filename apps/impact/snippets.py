@@ -190,7 +190,7 @@ OTEL_SDK = Snippet(
     """\
 export OTEL_EXPORTER_OTLP_ENDPOINT=https://portal.example.com
 export OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf
-export OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer $KEY"""",
+export OTEL_EXPORTER_OTLP_HEADERS="Authorization=Bearer $KEY\"""",
     note="Spans of servers count, once each; add session.id and customer.id to them to tell people apart.",
 )
 OTEL_COLLECTOR = Snippet(
