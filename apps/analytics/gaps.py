@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from apps.analytics.actors import ACTOR_SHARE_NEEDED
 from apps.analytics.events import ActorKind
-from apps.analytics.measures import UPTIME_MIN_ACTORS, CannotTell
+from apps.analytics.measures import PUT_OFF_MINUTES, UPTIME_MIN_ACTORS, CannotTell
 from apps.analytics.results import Gap, ImpactResult
 
 SESSION_SNIPPET = (
@@ -13,6 +13,7 @@ SESSION_SNIPPET = (
 )
 KEY_SNIPPET = "Ask callers for an Idempotency-Key header, or for a user or session id"
 RETRIED_NEEDED = 20
+PUT_OFF_MS = PUT_OFF_MINUTES * 60_000
 
 
 def find_gaps(result: ImpactResult, *, proxies: int) -> tuple[Gap, ...]:
@@ -177,15 +178,27 @@ def _small_numbers(result: ImpactResult) -> Iterator[Gap]:
 
 
 def _history(result: ImpactResult) -> Iterator[Gap]:
-    lost = result.figures.lost
+    lost, net = result.figures.lost, result.figures.net_lost
     if not isinstance(lost, CannotTell) and lost.interval.low > 0:
-        yield Gap(
-            "net_lost",
-            "Did those who never came fail on the way, or not try?",
-            f"at least {lost.interval.low:,.0f} fewer attempts than usual began, and what fails before it"
-            " reaches us leaves no trace in our logs",
-            "Have browsers and apps report failures of their own, or ask customers for their counts",
-        )
+        if isinstance(net, CannotTell):
+            yield Gap(
+                "put_off",
+                "Did those who never came only put it off?",
+                net.why,
+                "Ask again when six hours have passed after the window"
+                if min(result.as_of_ms, result.watermark_ms) < result.end_ms + PUT_OFF_MS
+                else "Nothing to add: what began later does not tell it",
+            )
+        if (
+            isinstance(net, CannotTell) or net.interval.high > 0
+        ):  # else whoever did not come came later
+            yield Gap(
+                "net_lost",
+                "Did those who never came fail on the way, or not try?",
+                f"at least {lost.interval.low:,.0f} fewer attempts than usual began, and what fails before"
+                " it reaches us leaves no trace in our logs",
+                "Have browsers and apps report failures of their own, or ask customers for their counts",
+            )
     if isinstance(result.figures.lost, CannotTell):
         yield Gap(
             "lost_attempts",

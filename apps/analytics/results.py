@@ -17,7 +17,7 @@ from apps.analytics.measures import (
     WindowedUptime,
 )
 from apps.analytics.names import HIT_GRADES
-from apps.analytics.stats import Interval, Lost
+from apps.analytics.stats import Interval, Lost, NetLost
 
 METHOD = "attempt chains 1"
 CLASSES = ("first_try", "slow", "retried", "gave_up", "came_back", "open", "cannot_tell")
@@ -129,6 +129,9 @@ class Figures:
     user_uptime: UserUptime
     lost: Lost | CannotTell
     not_returned: NotReturned | CannotTell
+    net_lost: NetLost | CannotTell = field(
+        default_factory=lambda: CannotTell("it was not computed")
+    )
 
     def as_json(self) -> dict[str, Any]:
         """The keys that every scope shares."""
@@ -161,6 +164,7 @@ class Figures:
                 "after": _rounded(self.user_uptime.after, 6),
             },
             "lost_attempts": lost_json(self.lost),
+            "net_lost_attempts": net_lost_json(self.net_lost),
             "not_returned": not_returned_json(self.not_returned),
         }
 
@@ -597,6 +601,22 @@ def lost_json(lost: Lost | CannotTell) -> dict[str, Any]:
         "weeks": lost.weeks,
         "placebos": lost.placebos,
         "method": lost.method,
+    }
+
+
+def net_lost_json(net: NetLost | CannotTell) -> dict[str, Any]:
+    """What was lost and not made up for in the six hours after, with its interval; or why not."""
+    if isinstance(net, CannotTell):
+        return {"cannot_tell": net.why}
+    return {
+        "estimate": round(net.interval.estimate, 1),
+        "low": round(net.interval.low, 1),
+        "high": round(net.interval.high, 1),
+        "level": net.interval.level,
+        "made_up": {
+            name: round(getattr(net.made_up, name), 1) for name in ("estimate", "low", "high")
+        },
+        "returned": net.returned,
     }
 
 

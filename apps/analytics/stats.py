@@ -73,6 +73,18 @@ class Lost:
     placebos: int
 
 
+@dataclass(frozen=True, slots=True)
+class NetLost:
+    """Lost attempts less those that came later: `made_up` began after the window beyond what usually does.
+
+    `returned` attempts after it, by which somebody got through who had failed, are no part of `made_up`.
+    """
+
+    interval: Interval
+    made_up: Interval
+    returned: int
+
+
 PLACEBOS_NEEDED = 40
 WEEKS_NEEDED = 3
 EXPECTED_NEEDED = 30.0
@@ -80,13 +92,14 @@ NEAREST = 200
 
 
 def lost_attempts(
-    starts: NDArray[np.int64], *, zero: int, length: int, control: int, step: int
+    starts: NDArray[np.int64], *, zero: int, length: int, control: int, step: int, gap: int = 0
 ) -> Lost | str:
     """Attempts never made, from counts of attempt starts; or why that cannot be told.
 
     `starts[k, i]` counts starts in bin i of week k; row 0 is the week of the window, row k the week
     k weeks earlier; the window is bins `zero` to `zero + length`, its control period the `control`
-    bins before. expected E = e0 sum(y) / sum(e) with y in the window and e in the control period of
+    bins before, or those that end `gap` bins before it. expected
+    E = e0 sum(y) / sum(e) with y in the window and e in the control period of
     the earlier weeks. The interval comes from placebo windows: every (earlier week, offset by
     `step` bins) plays the incident against the other weeks, and the split-conformal quantiles of
     z = (y - mu) / sqrt(mu (1 + mu/sum y + mu/e)) say how far counts wander on ordinary days. Only
@@ -99,9 +112,9 @@ def lost_attempts(
         [np.zeros((len(starts), 1), dtype=np.int64), np.cumsum(starts, axis=1)], axis=1
     )
     offsets = np.arange(zero % step, starts.shape[1] - length + 1, step)
-    offsets = offsets[offsets >= control]
+    offsets = offsets[offsets >= control + gap]
     y = (sums[:, offsets + length] - sums[:, offsets]).astype(float)
-    e = (sums[:, offsets] - sums[:, offsets - control]).astype(float)
+    e = (sums[:, offsets - gap] - sums[:, offsets - gap - control]).astype(float)
     at = int(np.flatnonzero(offsets == zero)[0])
     used = [k for k in range(1, len(starts)) if e[k, at] > 0]
     if len(used) < WEEKS_NEEDED:
@@ -125,6 +138,33 @@ def lost_attempts(
         mu - observed, mu + low_z * spread - observed, mu + high_z * spread - observed
     )
     return Lost(mu, observed, interval, method, len(used), len(z))
+
+
+def net_lost(gross: Lost, after: Lost, *, returned: int) -> NetLost | str:
+    """Attempts never made and not made later either: net = gross - made up; or why that cannot be told.
+
+    `after` is `lost_attempts` of the time after the window: made up = observed - returned - expected. The
+    interval of the difference adds variances: each side is the root of the sum of both squared sides.
+    Refuses where that is wider, to either side, than all that was expected in the window, for then it does
+    not tell whether anything was made up; and where fewer than usual began after it too, beyond what
+    wanders: it was not over, or they stayed away, and nothing can be said of having been put off.
+    """
+    less = after.interval
+    late = Interval(
+        -less.estimate - returned, -less.high - returned, -less.low - returned, less.level
+    )
+    if late.high < 0:
+        return "after the window fewer than usual began too"
+    one, other = gross.interval, late
+    estimate = one.estimate - other.estimate
+    low = estimate - sqrt((one.estimate - one.low) ** 2 + (other.high - other.estimate) ** 2)
+    high = estimate + sqrt((one.high - one.estimate) ** 2 + (other.estimate - other.low) ** 2)
+    if max(estimate - low, high - estimate) > gross.expected:
+        return (
+            f"how many begin in the hours after wanders by {(high - low) / 2:,.0f} by itself,"
+            f" and only {gross.expected:,.0f} were to be expected in the window"
+        )
+    return NetLost(Interval(estimate, low, high), late, returned)
 
 
 def _expect(e0: float, y: NDArray[np.float64], e: NDArray[np.float64]) -> tuple[float, float]:

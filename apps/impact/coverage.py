@@ -42,7 +42,7 @@ QUESTIONS = (
     ),
     Question("wait", "Extra wait", "How much longer did they wait?", ("extra_wait", "server_time")),
     Question(
-        "lost", "Never tried", "How many never even tried?", ("lost_attempts", "sender", "net_lost")
+        "lost", "Never tried", "How many never even tried?", ("lost_attempts", "sender", "put_off", "net_lost")
     ),
     Question(
         "uptime", "Uptime", "For which share of their time could people use it?", ("user_uptime",)

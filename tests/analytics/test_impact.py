@@ -15,10 +15,12 @@ from apps.analytics.measures import CannotTell
 from apps.analytics.names import Week
 from apps.analytics.sql import Cancelled, Runner, fill
 from apps.analytics.stats import (
+    Interval,
     Lost,
     Stratum,
     excess_gone,
     lost_attempts,
+    net_lost,
     wilson,
 )
 from tests.analytics.world import DAY, HOUR, MINUTE, NAMES, PLAIN, START, ask, event, write
@@ -275,8 +277,10 @@ def test_a_median_wait_needs_twenty_who_tried_again(tmp_path):
 # ---- earlier weeks -----------------------------------------------------------------------------
 
 
-def history(folder, *, weeks=4, rate=120, lost=0.0, failed=0.0, gone=0.0, seed=1):
-    """An even day and night demand, `lost` of it missing in the window; (files, weeks, events)."""
+def history(
+    folder, *, weeks=4, rate=120, lost=0.0, failed=0.0, gone=0.0, seed=1, hours=1, made_up=0.0
+):
+    """An even day and night demand, `lost` of it missing in the window, `made_up` of that later; (files, weeks)."""
     chance = np.random.default_rng(seed)
     began = START + HOUR - (weeks + 1) * WEEK
     n = chance.poisson(rate * (weeks + 1) * 7 * 24)
@@ -285,8 +289,13 @@ def history(folder, *, weeks=4, rate=120, lost=0.0, failed=0.0, gone=0.0, seed=1
     leaving = set()
     events = []
     for at, actor in zip(ats, people, strict=True):
-        inside = 0 <= at < HOUR
-        if (inside and chance.random() < lost) or (at >= HOUR and int(actor) in leaving):
+        inside = 0 <= at < hours * HOUR
+        if inside and chance.random() < lost:
+            if not made_up:
+                continue
+            at = chance.uniform(hours * HOUR, (hours + 5) * HOUR)  # noqa: PLW2901
+            inside = False
+        if at >= HOUR and int(actor) in leaving:
             continue
         bad = inside and chance.random() < failed
         if bad and chance.random() < gone:
@@ -302,13 +311,13 @@ def asked(folder, **world):
         return three_days_later(con, files, weeks)
 
 
-def three_days_later(con, files, weeks, days=None, carried=None):
+def three_days_later(con, files, weeks, days=None, carried=None, hours=1, as_of_ms=START + 3 * DAY):
     return compute(
         con,
         files=files,
         start_ms=START,
-        end_ms=START + HOUR,
-        as_of_ms=START + 3 * DAY,
+        end_ms=START + hours * HOUR,
+        as_of_ms=as_of_ms,
         data_end_ms=START + 3 * DAY,
         names=NAMES,
         baseline_weeks=weeks,
@@ -346,6 +355,52 @@ def test_what_is_carried_from_a_whole_computation_says_of_when_it_is(tmp_path):
     sentence = next(one.text for one in light.story if one.basis == "lost_attempts")
     assert sentence.endswith("58 were. That was so at 10:00 UTC."), sentence
     assert not [one for one in whole.facts if "told_as_of" in one.detail]
+
+
+def test_what_was_put_off_and_made_up_for_is_not_lost(tmp_path):
+    """Four hours in which two thirds stay away, and what came in the six hours after."""
+
+    def net(made_up, *, hours=4, **seen):
+        files, weeks = history(tmp_path, lost=0.66, hours=hours, made_up=made_up, rate=80)
+        with connect() as con:
+            result = three_days_later(con, files, weeks, hours=hours, **seen)
+        return result, result.figures.net_lost
+
+    result, found = net(0.0)
+    gross = result.figures.lost.interval
+    assert found.interval.estimate == pytest.approx(gross.estimate, abs=80)
+    assert found.made_up.low < 0 < found.made_up.high
+    assert found.interval.low > 0
+    assert found.interval.low < gross.estimate < found.interval.high
+    assert "net_lost" in codes(result)
+    assert result.journeys[0].figures.net_lost == found
+
+    result, found = net(1.0)
+    assert result.figures.lost.interval.low > 0
+    assert found.made_up.low > 0
+    assert found.interval.low < 0 < found.interval.high
+    assert "put_off" not in codes(result)
+
+    early, none = net(1.0, as_of_ms=START + 9 * HOUR)
+    assert none == CannotTell("the six hours in which they may make up for it have not passed")
+    assert "put_off" in codes(early)
+    assert early.figures.lost == result.figures.lost
+
+
+def test_made_up_is_what_comes_after_beyond_the_usual_without_those_who_failed():
+    def lost(expected, observed, wide):
+        estimate = expected - observed
+        return Lost(
+            expected, observed, Interval(estimate, estimate - wide, estimate + wide), "", 4, 99
+        )
+
+    found = net_lost(lost(400.0, 100, 30.0), lost(600.0, 820, 40.0), returned=20)
+    assert found.made_up == Interval(200.0, 160.0, 240.0)
+    assert found.interval == Interval(100.0, 50.0, 150.0)
+    assert "fewer than usual" in net_lost(
+        lost(400.0, 100, 30.0), lost(600.0, 500, 40.0), returned=0
+    )
+    assert "wanders" in net_lost(lost(40.0, 10, 9.0), lost(600.0, 620, 90.0), returned=0)
 
 
 def test_an_ordinary_hour_lost_nothing(tmp_path):

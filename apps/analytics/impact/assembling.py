@@ -36,7 +36,7 @@ from apps.analytics.results import (
     Step,
     ValueAtRisk,
 )
-from apps.analytics.stats import Lost
+from apps.analytics.stats import Lost, NetLost
 
 HIT_SHARE = 0.20
 SLOW_SHARE = 0.10
@@ -56,6 +56,7 @@ def _figures(
         facts.touched.get(scope, (0,) * 9)
     )
     bots, probes = facts.apart.get(scope, (0, 0))
+    lost = _lost(facts, scope, float(with_actor or 0), n, failed)
     told = bool(n) and (with_actor or 0) / n >= ACTOR_SHARE_NEEDED
     if doubted > (1 - ACTOR_SHARE_NEEDED) * n:
         uptime = replace(uptime, during=None)
@@ -89,7 +90,8 @@ def _figures(
         people=_classes(facts.people.get(scope, {})),
         extra_wait=facts.waits.get(scope, ExtraWait()),
         user_uptime=uptime,
-        lost=_lost(facts, scope, float(with_actor or 0), n, failed),
+        lost=lost,
+        net_lost=_net_lost(facts, scope, lost),
         not_returned=not_returned or CannotTell("computed for everybody together only"),
     )
 
@@ -112,6 +114,14 @@ def _lost(facts: Facts, scope: Scope, with_actor: float, n: int, failed: int) ->
     if isinstance(overall, CannotTell):
         return overall
     return CannotTell("too few attempts in earlier weeks to expect 30 in the window")
+
+
+def _net_lost(facts: Facts, scope: Scope, lost: Lost | CannotTell) -> NetLost | CannotTell:
+    if isinstance(lost, CannotTell):
+        return lost
+    return facts.net_lost.get(
+        scope, CannotTell("the hours after the window have not been looked at yet")
+    )
 
 
 def grade(figures: Figures, outage: Outage | None) -> str:

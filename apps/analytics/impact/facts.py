@@ -31,7 +31,7 @@ from apps.analytics.results import (
     ExtraWait,
 )
 from apps.analytics.sql import Fragment, Row, Runner, fill, numbers, rows_of
-from apps.analytics.stats import Lost
+from apps.analytics.stats import Lost, NetLost
 
 Scope = tuple[str, int]
 """("all", 0), ("customer", id), ("operation", id)."""
@@ -63,6 +63,7 @@ class Facts:
     )
     outages: dict[int, Outage] = field(default_factory=dict)
     lost: dict[tuple[str, int], Lost | CannotTell] = field(default_factory=dict)
+    net_lost: dict[tuple[str, int], NetLost | CannotTell] = field(default_factory=dict)
     not_returned: NotReturned | CannotTell = field(
         default_factory=lambda: CannotTell("no earlier weeks to compare with")
     )
@@ -124,6 +125,7 @@ def gather(
         apart = {"proxies": facts.cleaned.proxies, "probes": facts.cleaned.probes}
         operations = {journey.done for journey in facts.journeys}
         facts.lost = measures.lost(run, frame, weeks, known, operations=operations, **apart)
+        facts.net_lost = measures.net_lost(run, frame, weeks, facts.lost)
         if isinstance(facts.lost.get(EVERYBODY), Lost):
             usual, of = measures.usual_starts(run, frame, facts.series.bins)
             facts.series = replace(facts.series, usual=usual, usual_of=of)

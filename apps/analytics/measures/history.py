@@ -1,8 +1,9 @@
 """The lost, who never even tried: attempts that usually come at this hour of the week and did not."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from apps.analytics.attempts import (
     AMBIGUOUS_ABOVE,
@@ -16,7 +17,8 @@ from apps.analytics.daily import MINUTE_MS, Days, open_once, starts_sql
 from apps.analytics.measures.found import CannotTell
 from apps.analytics.names import Week
 from apps.analytics.sql import Fragment, Runner, events_from, fill, numbers, rows_of
-from apps.analytics.stats import Lost, lost_attempts
+from apps.analytics.stats import Lost, NetLost, lost_attempts
+from apps.analytics.stats import net_lost as net_of
 
 BIN_MINUTES = 5
 CONTROL_MINUTES = 180
@@ -24,6 +26,8 @@ DAY_MINUTES = 1440
 WEEK_MINUTES = 7 * DAY_MINUTES
 WEEK_MS = 7 * DAY_MS
 LOST_CUSTOMERS = 200
+PUT_OFF_MINUTES = 360
+"""Attempts that were put off are looked for in the six hours after the window."""
 
 
 def open_history(
@@ -73,6 +77,9 @@ def lost(
     Counted in whole minutes (`daily.starts_sql`): the window's are those in which it begins and ends, the
     last one only where it is known to its end. Refuses where fewer than 3 weeks or 30 expected (see
     `stats.lost_attempts`).
+
+    Leaves `starts`: (week, customer, operation, bin, n), and for `net_lost` the bins of the six hours after
+    the window where those have passed.
     """
     first, last = _minutes(frame)
     minutes = last - first
@@ -86,13 +93,17 @@ def lost(
     step = max(1, round(30 / bin_minutes))
     back = max(week.back for week in weeks)
     zero = (WEEK_MINUTES - minutes) * per_window // minutes
-    _open_starts(run, frame, days, first_minute=last - WEEK_MINUTES * (back + 1), last_minute=last)
+    after = _after(frame, last)
+    _open_starts(
+        run, frame, days, first_minute=last - WEEK_MINUTES * (back + 1), last_minute=last + after
+    )
     run.table(
         "starts",
         fill(
             _PLACED,
             first=first,
             last=last,
+            after=after,
             minutes=minutes,
             week=WEEK_MINUTES,
             zero=zero,
@@ -104,25 +115,101 @@ def lost(
             ambiguous=Fragment(str(AMBIGUOUS_ABOVE)),
         ),
     )
-    shape = (back + 1, zero + per_window)
     wanted = [("all", 0, "true")]
     wanted += [("operation", op, f"operation = {int(op)}") for op in sorted(set(operations))]
-    wanted += [("customer", c, f"customer = {c}") for c in _large_customers(run, zero, len(weeks))]
+    wanted += [
+        ("customer", c, f"customer = {c}")
+        for c in _large_customers(run, zero, per_window, len(weeks))
+    ]
     result: dict[tuple[str, int], Lost | CannotTell] = {}
     for kind, ident, condition in wanted:
-        grid = np.zeros(shape, dtype=np.int64)
-        counts = run.columns(
-            fill(
-                "SELECT week, bin, sum(n)::BIGINT AS n FROM starts"
-                " WHERE $condition AND week <= $back GROUP BY week, bin",
-                condition=Fragment(condition),
-                back=back,
-            )
-        )
-        grid[counts["week"], counts["bin"]] = counts["n"]
+        grid = _counted(run, condition, back, bins=zero + per_window)
         answer = lost_attempts(grid, zero=zero, length=per_window, control=control, step=step)
         result[kind, ident] = CannotTell(answer) if isinstance(answer, str) else answer
     return result
+
+
+def net_lost(
+    run: Runner,
+    frame: Frame,
+    weeks: Sequence[Week],
+    gross: Mapping[tuple[str, int], Lost | CannotTell],
+) -> dict[tuple[str, int], NetLost | CannotTell]:
+    """Lost attempts less those that were put off and made later, by the keys of `gross`; after `lost`.
+
+    The same formula over the six hours after the window, expected from the same three hours before it, which
+    end before it began: what began in them beyond that was put off. Attempts of those who had failed in the
+    window and got through now (`came_back`) are none of it. How both are put together, and when it refuses:
+    `stats.net_lost`; and it refuses before the six hours are known. Needs `chains` and `starts`.
+    """
+    first, last = _minutes(frame)
+    answer: dict[tuple[str, int], NetLost | CannotTell] = {
+        scope: found for scope, found in gross.items() if isinstance(found, CannotTell)
+    }
+    told = {scope: found for scope, found in gross.items() if isinstance(found, Lost)}
+    if not _after(frame, last):
+        why = CannotTell("the six hours in which they may make up for it have not passed")
+        return answer | dict.fromkeys(told, why)
+    per_window = _per_window(last - first)
+    bin_minutes = (last - first) / per_window
+    zero = (WEEK_MINUTES - (last - first)) * per_window // (last - first)
+    length = max(1, int(PUT_OFF_MINUTES / bin_minutes))
+    back = max(week.back for week in weeks)
+    returned = _returned(run, last)
+    for (kind, ident), found in told.items():
+        condition = "true" if kind == "all" else f"{kind} = {int(ident)}"
+        after = lost_attempts(
+            _counted(run, condition, back, bins=zero + per_window + length),
+            zero=zero + per_window,
+            length=length,
+            control=max(1, round(CONTROL_MINUTES / bin_minutes)),
+            step=max(1, round(30 / bin_minutes)),
+            gap=per_window,
+        )
+        net = (
+            after
+            if isinstance(after, str)
+            else net_of(found, after, returned=returned.get((kind, ident), 0))
+        )
+        answer[kind, ident] = CannotTell(net) if isinstance(net, str) else net
+    return answer
+
+
+def _counted(run: Runner, condition: str, back: int, *, bins: int) -> NDArray[np.int64]:
+    """Starts by week and bin."""
+    grid = np.zeros((back + 1, bins), dtype=np.int64)
+    counts = run.columns(
+        fill(
+            "SELECT week, bin, sum(n)::BIGINT AS n FROM starts"
+            " WHERE $condition AND week <= $back AND bin < $bins GROUP BY week, bin",
+            condition=Fragment(condition),
+            back=back,
+            bins=bins,
+        )
+    )
+    grid[counts["week"], counts["bin"]] = counts["n"]
+    return grid
+
+
+def _returned(run: Runner, last: int) -> dict[tuple[str, int], int]:
+    """Attempts in the six hours after by which somebody got through who had failed in the window."""
+    rows = run.rows(
+        fill(
+            """
+            WITH again AS (
+                SELECT DISTINCT customer, operation, actor, target, next_ok FROM chains
+                WHERE class = 'came_back' AND next_ok >= $last AND next_ok < $until)
+            SELECT CASE WHEN grouping(customer) = 0 THEN 'customer' WHEN grouping(operation) = 0
+                        THEN 'operation' ELSE 'all' END,
+                   CASE WHEN grouping(customer) = 0 THEN customer WHEN grouping(operation) = 0
+                        THEN operation ELSE 0 END, count(*)
+            FROM again GROUP BY GROUPING SETS ((), (customer), (operation))
+            """,
+            last=last * MINUTE_MS,
+            until=(last + PUT_OFF_MINUTES) * MINUTE_MS,
+        )
+    )
+    return {(kind, int(ident)): int(n) for kind, ident, n in rows}
 
 
 def begun_before(run: Runner, frame: Frame) -> tuple[list[tuple[int, int, int, int]], int, float]:
@@ -138,8 +225,9 @@ def begun_before(run: Runner, frame: Frame) -> tuple[list[tuple[int, int, int, i
     rows = run.rows(
         fill(
             "SELECT week, bin - $zero, operation, sum(n)::BIGINT FROM starts"
-            " WHERE week >= 1 AND bin >= $least GROUP BY ALL ORDER BY ALL",
+            " WHERE week >= 1 AND bin >= $least AND bin < $zero + $per_window GROUP BY ALL ORDER BY ALL",
             zero=zero,
+            per_window=per_window,
             least=zero - round(CONTROL_MINUTES / bin_minutes),
         )
     )
@@ -155,17 +243,25 @@ def _minutes(frame: Frame) -> tuple[int, int]:
     return frame.start_ms // MINUTE_MS, last
 
 
+def _after(frame: Frame, last: int) -> int:
+    """Minutes after the window in which attempts that were put off may come: six hours, or none while unknown."""
+    known = (frame.seen_until_ms + 1) // MINUTE_MS
+    return PUT_OFF_MINUTES if known >= last + PUT_OFF_MINUTES else 0
+
+
 def _per_window(minutes: int) -> int:
     return max(1, round(minutes / BIN_MINUTES))
 
 
-def _large_customers(run: Runner, zero: int, weeks: int) -> list[int]:
+def _large_customers(run: Runner, zero: int, per_window: int, weeks: int) -> list[int]:
     """Customers for whom 30 attempts may be expected in the window, the largest first."""
     found = run.rows(
         fill(
-            "SELECT customer FROM starts WHERE week >= 1 AND bin >= $zero AND customer <> 0"
+            "SELECT customer FROM starts WHERE week >= 1 AND bin >= $zero AND bin < $zero + $per_window"
+            " AND customer <> 0"
             " GROUP BY customer HAVING sum(n) >= $least ORDER BY sum(n) DESC, customer LIMIT $most",
             zero=zero,
+            per_window=per_window,
             least=15 * weeks,
             most=LOST_CUSTOMERS,
         )
@@ -193,6 +289,7 @@ def _open_starts(
 
 
 # Attempts of the ambiguous do not count, nor those of probes; behind a proxy every request counts as one.
+# Each week's bins go on over the time after its window, which begins the next week as well.
 _PLACED = """
 WITH busy AS (
     SELECT customer, operation, actor, max(p_amb) AS p_amb FROM chains_busy GROUP BY ALL),
@@ -200,15 +297,20 @@ named AS (
     SELECT b.minute, b.customer, coalesce(m.operation_now, b.operation) AS operation, b.actor,
            coalesce(b.addr IN ($proxies), false) AS hidden, b.requests, b.starts, b.keyed, b.unkeyed
     FROM begun b LEFT JOIN (SELECT * FROM $merged) m ON m.once = b.operation
-    WHERE b.minute < $last AND $within AND NOT coalesce(b.actor IN ($probes), false)),
+    WHERE b.minute < $last + $after AND $within AND NOT coalesce(b.actor IN ($probes), false)),
 told AS (
-    SELECT ($last - 1 - minute) // $week AS week, minute, n.customer, n.operation,
+    SELECT floor(($last - 1 - minute) / $week) AS week, minute, n.customer, n.operation,
            CASE WHEN hidden THEN requests WHEN p_amb IS NULL THEN starts
                 WHEN p_amb > $ambiguous THEN keyed ELSE keyed + unkeyed END AS n
     FROM named n LEFT JOIN busy b
-      ON b.customer = n.customer AND b.operation = n.operation AND b.actor = n.actor)
+      ON b.customer = n.customer AND b.operation = n.operation AND b.actor = n.actor),
+placed AS (
+    SELECT * FROM told WHERE week >= 0
+    UNION ALL
+    SELECT week + 1, minute, customer, operation, n FROM told
+    WHERE minute - ($last - (week + 1) * $week) < $after)
 SELECT week::INTEGER AS week, customer, operation,
        floor((minute - ($first - week * $week)) * $per_window / $minutes)::INTEGER + $zero AS bin,
        sum(n)::BIGINT AS n
-FROM told GROUP BY ALL HAVING bin >= 0 AND bin < $zero + $per_window
+FROM placed GROUP BY ALL HAVING bin >= 0
 """
