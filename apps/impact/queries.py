@@ -44,6 +44,7 @@ _PARTS = (
     "story", "story_basis", "window", "coverage", "requests", "actors", "attempts", "people", "journeys",
     "gaps", "lost_attempts", "not_returned", "extra_wait_s", "traits",
     "facts", "series", "tenets", "carried", "windowed_user_uptime",
+    "net_lost_attempts",
 )  # fmt: skip
 
 

@@ -177,6 +177,15 @@ def _how(fact: Fact, result: Mapping[str, Any]) -> str:
             f"Expected by the {lost.get('method') or 'same window of earlier weeks'};"
             f" {weeks} earlier weeks, {placebos} placebo windows."
         )
+    if fact.basis == "net_lost_attempts":
+        net = result.get("net_lost_attempts") or {}
+        if "estimate" not in net:
+            return ""
+        left = ENGLISH.about(Interval(net["estimate"], net["low"], net["high"]))
+        return (
+            "Expected in the six hours after from the same three hours before; attempts of those who had"
+            f" failed are no part of it. Never made, nor made up for: {left}, at 95 %."
+        )
     if fact.basis == "not_returned":
         gone = result.get("not_returned") or {}
         return (

@@ -380,6 +380,7 @@ def test_what_was_put_off_and_made_up_for_is_not_lost(tmp_path):
     assert found.made_up.low > 0
     assert found.interval.low < 0 < found.interval.high
     assert "put_off" not in codes(result)
+    assert "made_up" in {fact.kind for fact in result.facts}
 
     early, none = net(1.0, as_of_ms=START + 9 * HOUR)
     assert none == CannotTell("the six hours in which they may make up for it have not passed")

@@ -11,7 +11,7 @@ from apps.analytics.results import (
     ImpactResult,
     rfc3339,
 )
-from apps.analytics.stats import Z95, Interval, Lost
+from apps.analytics.stats import Z95, Interval, Lost, NetLost
 from apps.analytics.story.disclosure import public_failed, public_hit, public_part
 from apps.analytics.story.opening import (
     harm,
@@ -124,6 +124,10 @@ def _lost_facts(result: ImpactResult) -> Iterator[Fact]:
     numbers = {**of_interval(lost.interval), "usual": 0.0}
     if lost.interval.low > 0:
         yield Fact("lost", "lost_attempts", **numbers, score=score(3.0, lost.interval.low))
+        net = result.figures.net_lost
+        if isinstance(net, NetLost) and net.made_up.low > 0:
+            late = {**of_interval(net.made_up), "usual": 0.0}
+            yield Fact("made_up", "net_lost_attempts", **late, score=score(2.0, net.made_up.low))
         return
     seen = detectable(lost.interval)
     if seen <= TOO_BLUNT * lost.expected:

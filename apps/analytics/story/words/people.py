@@ -89,6 +89,19 @@ def _lost(fact: Fact, voice: Voice) -> str:
     )
 
 
+@tells("made_up")
+def _made_up(fact: Fact, voice: Voice) -> str:
+    n, between = about(fact, voice)
+    return voice.many(
+        "In the six hours after, about {n} attempt more than usual began, {range}: some had only put"
+        " it off.",
+        "In the six hours after, about {n} attempts more than usual began, {range}: some had only put"
+        " it off.",
+        n,
+        range=between,
+    )
+
+
 @tells("lost_none")
 def _lost_none(fact: Fact, voice: Voice) -> str:
     return voice.many(
