@@ -12,6 +12,7 @@ from apps.analytics.attempts import (
 from apps.analytics.events import ActorKind
 from apps.analytics.impact.facts import EVERYBODY, Facts, Scope, ordered
 from apps.analytics.measures import (
+    NOT_PASSED,
     CannotTell,
     NotReturned,
     Outage,
@@ -119,9 +120,7 @@ def _lost(facts: Facts, scope: Scope, with_actor: float, n: int, failed: int) ->
 def _net_lost(facts: Facts, scope: Scope, lost: Lost | CannotTell) -> NetLost | CannotTell:
     if isinstance(lost, CannotTell):
         return lost
-    return facts.net_lost.get(
-        scope, CannotTell("the hours after the window have not been looked at yet")
-    )
+    return facts.net_lost.get(scope, CannotTell(NOT_PASSED))
 
 
 def grade(figures: Figures, outage: Outage | None) -> str:

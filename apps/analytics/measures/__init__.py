@@ -5,7 +5,13 @@ Each function says what it means, its unit, and when it refuses (a `CannotTell`,
 
 from apps.analytics.measures.felt import UPTIME_MIN_ACTORS, outages, user_uptime, usual_latency
 from apps.analytics.measures.found import CannotTell, NotReturned, Outage, StillAway, UserUptime
-from apps.analytics.measures.history import PUT_OFF_MINUTES, lost, net_lost, open_history
+from apps.analytics.measures.history import (
+    NOT_PASSED,
+    PUT_OFF_MINUTES,
+    lost,
+    net_lost,
+    open_history,
+)
 from apps.analytics.measures.returns import not_returned, return_reads
 from apps.analytics.measures.senders import stopped
 from apps.analytics.measures.series import (
@@ -20,6 +26,7 @@ from apps.analytics.measures.traits import TimesAsMany, TraitImpact, by_traits
 from apps.analytics.measures.windowed import WindowedUptime, WorstWindow, windowed_uptime
 
 __all__ = [
+    "NOT_PASSED",
     "PUT_OFF_MINUTES",
     "UPTIME_MIN_ACTORS",
     "Bins",

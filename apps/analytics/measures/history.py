@@ -28,6 +28,7 @@ WEEK_MS = 7 * DAY_MS
 LOST_CUSTOMERS = 200
 PUT_OFF_MINUTES = 360
 """Attempts that were put off are looked for in the six hours after the window."""
+NOT_PASSED = "the six hours in which they may make up for it have not passed"
 
 
 def open_history(
@@ -148,8 +149,7 @@ def net_lost(
     }
     told = {scope: found for scope, found in gross.items() if isinstance(found, Lost)}
     if not _after(frame, last):
-        why = CannotTell("the six hours in which they may make up for it have not passed")
-        return answer | dict.fromkeys(told, why)
+        return answer | dict.fromkeys(told, CannotTell(NOT_PASSED))
     per_window = _per_window(last - first)
     bin_minutes = (last - first) / per_window
     zero = (WEEK_MINUTES - (last - first)) * per_window // (last - first)
