@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from apps.analytics import story
 from apps.analytics.stats import wilson
 from apps.core.charts import (
     Away,
@@ -204,6 +205,53 @@ def customers_by_harm(rows: Iterable[tuple[str, str, Mapping[str, Any]]]) -> Cha
     if len(dots) < FEWEST_CUSTOMERS:
         return None
     return scatter("Customers by how much they tried, and how much of it did not get through", dots)
+
+
+def attempts_of_theirs(
+    facts: Iterable[Mapping[str, Any]] | None, *, language: str, zone: str
+) -> Chart | None:
+    """Return how a customer's own attempts ended, for a mail to them; None where it may not be told.
+
+    A snapshot keeps no series of single customers, and five people in each of its steps there seldom are. So
+    the picture shows what the story tells them, and no more: the journeys whose attempts `disclosure` lets
+    them read by how they ended, which takes five people behind every part. What met no failure is one part.
+    """
+    voice = story.Voice.of(language, zone)
+    words = story.outcome_words(voice)
+    found = []
+    for fact in story.kept(facts or ()):
+        if fact.kind != "theirs_ended" or fact.detail.get("consumers"):
+            continue
+        ended = {key: int(fact.detail[key]) for key in words if key != "first_try"}
+        total = int(fact.detail["attempts"])
+        found.append((fact.who, {"first_try": total - sum(ended.values()), **ended}, total))
+    used = [key for key in words if any(counts[key] for _, counts, _ in found)]
+    if not used or any(counts["first_try"] < 0 for _, counts, _ in found):
+        return None
+    rows = [
+        {
+            "name": name,
+            "counts": [counts[key] for key in used],
+            "usual": None,
+            "said": story.got_through(voice, counts["first_try"] + counts["retried"], total),
+            "usually": "",
+        }
+        for name, counts, total in found
+    ]
+    told = [
+        f"{name}: "
+        + ", ".join(f"{words[key]} {voice.number(counts[key])}" for key in used if counts[key])
+        for name, counts, _ in found
+    ]
+    return Chart(
+        kind="steps",
+        title=story.title_of_outcomes(voice),
+        summary="; ".join(told) + ".",
+        data={"keys": [[key, words[key]] for key in used], "rows": rows},
+        head=["", *(words[key] for key in used)],
+        rows=[[name, *(voice.number(counts[key]) for key in used)] for name, counts, _ in found],
+        for_mail=True,
+    )
 
 
 def _harm(attempts: Mapping[str, Any]) -> int:

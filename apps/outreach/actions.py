@@ -76,12 +76,13 @@ def edit(
     incident_version_seen: int | None = None,
     snapshot_seen: int | None = None,
     content_hash_seen: str | None = None,
+    drop_picture: bool = False,
 ) -> Outreach:
-    """Change words or recipients. An approval becomes stale, and what waits to be sent is withdrawn.
+    """Change words or recipients, drop the picture. An approval becomes stale, and what waits is withdrawn.
 
     `incident_version_seen` and `snapshot_seen` are what the writer had before their eyes (None: what
     the message was written for, which does not clear a ⚠); `content_hash_seen` what they began from, so
-    that nobody writes over somebody else's words.
+    that nobody writes over somebody else's words. A picture that came since writes over nobody's.
     """
     locked = _lock(outreach, user, "outreach.edit", UnableToEdit)
     if locked.state not in EDITABLE:
@@ -92,7 +93,8 @@ def edit(
     before = _summary(locked)
     approved = locked.state in {State.APPROVED, State.SENDING, State.PAUSED}
     hash_before = content_hash(locked, locked.recipients.all())
-    if content_hash_seen not in {None, hash_before}:
+    unpictured = content_hash(locked, locked.recipients.all(), pictured=False)
+    if content_hash_seen not in {None, hash_before, unpictured}:
         who = f"{locked.edited_by.name} changed it" if locked.edited_by else "It has changed"
         raise UnableToEdit(f"{who} since you opened it: your words are below, theirs on its page.")
     locked.subject, locked.text = subject, text
@@ -101,6 +103,8 @@ def edit(
         locked.incident_version = min(incident_version_seen, locked.incident.version)
     if snapshot_seen is not None:
         _take_snapshot(locked, snapshot_seen)
+    if drop_picture:
+        locked.picture, locked.illustrated = None, True
     if content_hash(locked, recipients) == hash_before:
         return locked
     locked.recipients.set(recipients)
@@ -352,6 +356,8 @@ def _take_snapshot(outreach: Outreach, seen: int) -> None:
     if ImpactSnapshot.objects.filter(
         pk=seen, run__incident_run__incident=outreach.incident_id
     ).exists():
+        if seen != outreach.snapshot_id:
+            jobs.without_picture(outreach)
         outreach.snapshot_id = seen
 
 
@@ -370,6 +376,7 @@ def _summary(outreach: Outreach) -> dict[str, object]:
         "subject": outreach.subject,
         "text": outreach.text,
         "recipients": sorted(outreach.recipients.values_list("pk", flat=True)),
+        "picture": outreach.picture_id,
     }
 
 

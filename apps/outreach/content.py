@@ -12,9 +12,9 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
 from apps.customers.models import Contact
-from apps.outreach.models import Outreach
+from apps.outreach.models import Outreach, Picture
 
-#: What a mail may contain. No images: they would tell us who opened it, and nothing needs them.
+#: What people may write. No images: fetched from somewhere, they would tell who opened the mail.
 TAGS = {"p", "br", "hr", "strong", "em", "a", "ul", "ol", "li", "blockquote", "code", "pre"} | {
     "h1", "h2", "h3"
 }  # fmt: skip
@@ -22,8 +22,10 @@ TAGS = {"p", "br", "hr", "strong", "em", "a", "ul", "ol", "li", "blockquote", "c
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).disable("image")
 
 
-def content_hash(outreach: Outreach, recipients: Iterable[Contact]) -> str:
-    """Return the SHA-256 of everything that an approval is given for."""
+def content_hash(
+    outreach: Outreach, recipients: Iterable[Contact], *, pictured: bool = True
+) -> str:
+    """Return the SHA-256 of everything that an approval is given for; `pictured`: its picture too."""
     content = {
         "purpose": outreach.purpose,
         "subject": outreach.subject,
@@ -31,8 +33,30 @@ def content_hash(outreach: Outreach, recipients: Iterable[Contact]) -> str:
         "snapshot": outreach.snapshot_id,
         "incident": [outreach.incident_id, outreach.incident_version],
         "recipients": sorted([one.pk, one.email.lower(), one.name] for one in recipients),
+        **({"picture": outreach.picture_id} if pictured and outreach.picture_id else {}),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def picture_key(*, title: str, alt: str, png: bytes) -> str:
+    """Return the SHA-256 under which a picture is kept."""
+    whole = json.dumps([title, alt, hashlib.sha256(png).hexdigest()])
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def is_whole(picture: Picture) -> bool:
+    """Whether a kept picture is still what its key was made from."""
+    return picture.key == picture_key(title=picture.title, alt=picture.alt, png=bytes(picture.png))
+
+
+def after_first_list(html: str) -> int:
+    """Return where the first list of a text ends, which in a draft is what happened to them; else the text's end."""
+    depth = 0
+    for tag in re.finditer(r"<(/?)(?:ul|ol|blockquote)>", html):
+        depth += -1 if tag[1] else 1
+        if depth == 0 and tag[0] != "</blockquote>":
+            return tag.end()
+    return len(html)
 
 
 def as_html(text: str) -> SafeString:

@@ -18,6 +18,7 @@ class EditForm(forms.Form):
     incident_version = forms.IntegerField(required=False, min_value=0, max_value=2**31 - 1)
     snapshot = forms.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
     content_hash = forms.CharField(required=False, max_length=64)
+    drop_picture = forms.BooleanField(required=False)
 
     def __init__(self, *args: Any, outreach: Outreach, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -4,6 +4,7 @@ import email.quoprimime
 import secrets
 import smtplib
 import socket
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,9 +20,9 @@ from django.conf import settings
 from django.core.mail.backends.smtp import EmailBackend
 from django.template.loader import render_to_string
 from django.utils.html import escape
-from django.utils.safestring import mark_safe
+from django.utils.safestring import SafeString, mark_safe
 
-from apps.outreach.content import as_html, one_line
+from apps.outreach.content import after_first_list, as_html, is_whole, one_line
 from apps.outreach.models import Delivery, Outreach
 
 POLICY = SMTP.clone(cte_type="7bit", max_line_length=76)
@@ -63,8 +64,18 @@ class Skeleton:
         manager = outreach.customer.account_manager or outreach.author
         frame = EmailMessage(policy=POLICY)
         frame.set_content(f"{mark}\n\n{outreach.text.strip()}\n", cte="quoted-printable")
-        html = render_html(outreach, greeting=mark)
+        picture = outreach.picture
+        if picture and not is_whole(picture):
+            raise CannotBeWritten("its picture is not the one that was approved")
+        cid = f"picture.{picture.key[:24]}@{domain()}" if picture else ""
+        html = render_html(outreach, greeting=mark, picture_at=f"cid:{cid}")
         frame.add_alternative(html, subtype="html", cte="quoted-printable")
+        if picture:
+            part = list(frame.iter_parts())[1]
+            part.add_related(
+                bytes(picture.png), "image", "png", cid=f"<{cid}>", disposition="inline",
+                filename="attempts.png",
+            )  # fmt: skip
         body = frame.as_bytes()
         if body.count(mark.encode()) != 2:
             raise CannotBeWritten("the template of the mail lost its greeting")
@@ -113,8 +124,19 @@ def greeting_for(name: str) -> str:
     return f"Hello {one_line(name)}," if name.strip() else "Hello,"
 
 
-def render_html(outreach: Outreach, *, greeting: str) -> str:
-    """Return the HTML part as a whole page; `greeting` stands alone on a line of its own."""
+def picture_inline(outreach: Outreach) -> str:
+    """Return its picture as an address that holds all of it, for a page of ours; empty without one."""
+    picture = outreach.picture
+    return f"data:image/png;base64,{b64encode(picture.png).decode()}" if picture else ""
+
+
+def render_html(outreach: Outreach, *, greeting: str, picture_at: str) -> str:
+    """Return the HTML part as a whole page; `greeting` stands alone on a line of its own.
+
+    `picture_at` is the address of its picture, if it has one.
+    """
+    html = as_html(outreach.text)
+    cut = after_first_list(html)
     return render_to_string(
         "outreach/email/message.html",
         {
@@ -123,14 +145,20 @@ def render_html(outreach: Outreach, *, greeting: str) -> str:
             "greeting": greeting,
             "subject": outreach.subject,
             "preview": next(iter(outreach.text.strip().splitlines()), ""),
-            # What they may quote stands apart from what we say to them.
-            "body": mark_safe(  # noqa: S308  (cleaned, and nothing of theirs added)
-                as_html(outreach.text).replace("<blockquote>", '<blockquote class="advice">')
-            ),
+            "body": _body(html[:cut]),
+            "picture": outreach.picture,
+            "picture_at": picture_at,
+            "rest": _body(html[cut:]),
             "portal_name": settings.PORTAL_NAME,
             "portal_url": settings.PORTAL_URL,
         },
     )
+
+
+def _body(html: str) -> SafeString:
+    """Return cleaned words in which what they may quote stands apart from what we say to them."""
+    html = html.replace("<blockquote>", '<blockquote class="advice">')
+    return mark_safe(html)  # noqa: S308  (cleaned, and nothing of theirs added)
 
 
 def header_text(text: str) -> str:

@@ -42,6 +42,28 @@ class Purpose(models.TextChoices):
     RESOLUTION = "resolution", "It is fixed"
 
 
+class Picture(models.Model):
+    """A picture that goes with a mail, as it was drawn. Append-only, enforced by the database.
+
+    `key` is the SHA-256 of all that a reader gets of it, so that who approves the key approves the picture.
+    """
+
+    key = models.CharField(max_length=64, primary_key=True)
+    title = models.CharField(max_length=200)
+    alt = models.TextField()
+    png = models.BinaryField()
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in px as a page shows it: it is drawn twice as large."""
+        width, height = (int.from_bytes(self.png[at : at + 4]) for at in (16, 20))
+        return width // 2, height // 2
+
+
 class OutreachQuerySet(models.QuerySet["Outreach"]):
     """Reads of outreach."""
 
@@ -104,6 +126,11 @@ class Outreach(models.Model):
     changed_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True, blank=True)
     recipients = models.ManyToManyField(Contact, related_name="outreach", blank=True)
+    # Drawn by a job from the snapshot's numbers. `illustrated`: it was seen to, with or without a picture.
+    picture = models.ForeignKey(
+        Picture, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    illustrated = models.BooleanField(default=False)
 
     objects = OutreachQuerySet.as_manager()
 
@@ -111,6 +138,12 @@ class Outreach(models.Model):
         indexes = [
             # The list and Today ask by state, latest change first.
             models.Index(fields=["state", "-changed_at", "-id"], name="outreach_by_state"),
+            # The question of the job that draws.
+            models.Index(
+                fields=["id"],
+                name="outreach_to_illustrate",
+                condition=Q(illustrated=False, state__in=["draft", "stale", "in_review"]),
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -19,3 +19,9 @@ def drain(**_: Any) -> None:
 def sweep(**_: Any) -> None:
     """Propose drafts, notice what went stale, and wake the sender where its wake-up was lost."""
     jobs.sweep(now=timezone.now())
+
+
+@shared_task(name="outreach.illustrate")
+def illustrate(**_: Any) -> None:
+    """Draw the pictures of messages that wait for one."""
+    jobs.illustrate(now=timezone.now())

@@ -20,7 +20,7 @@ from apps.customers.models import Contact
 from apps.outreach import actions, queries
 from apps.outreach.content import content_hash, zone
 from apps.outreach.forms import ApproveForm, EditForm, ReasonForm, SettleForm
-from apps.outreach.mail import greeting_for, render_html
+from apps.outreach.mail import greeting_for, picture_inline, render_html
 from apps.outreach.models import (
     APPROVED_STATES,
     ENDED,
@@ -32,8 +32,10 @@ from apps.outreach.models import (
     State,
 )
 
-#: A mail brings its own styles and nothing else; only our own page may frame it.
-PREVIEW_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
+#: A mail brings its own styles and its picture and nothing else; only our own page may frame it.
+PREVIEW_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'; sandbox"
+)
 
 
 @require_safe
@@ -74,7 +76,9 @@ def preview(request: PortalRequest, pk: int) -> HttpResponse:
     """Show the HTML of the mail as a page that can do nothing: no scripts, no forms, no addresses of ours."""
     outreach = _get(request, pk)
     first = outreach.recipients.order_by("name", "pk").first()
-    page = HttpResponse(render_html(outreach, greeting=greeting_for(first.name if first else "")))
+    greeting = greeting_for(first.name if first else "")
+    picture_at = picture_inline(outreach)
+    page = HttpResponse(render_html(outreach, greeting=greeting, picture_at=picture_at))
     page["Content-Security-Policy"] = PREVIEW_POLICY
     return page
 
@@ -100,6 +104,7 @@ def edit(request: PortalRequest, pk: int) -> HttpResponse:
                 incident_version_seen=given["incident_version"],
                 snapshot_seen=given["snapshot"],
                 content_hash_seen=given["content_hash"] or None,
+                drop_picture=given["drop_picture"],
                 now=now,
             )
             if then_submit:

@@ -58,6 +58,7 @@ OURS = {
     "incidents.IncidentRun": {"proposals"},
     "incidents.SystemCount": {"customers"},
     "outreach.Approval": {"content_hash"},
+    "outreach.Picture": {"key"},
     "outreach.Delivery": {"content_hash", "message_id"},
     "telemetry.Batch": {"batch_id", "chain_before", "chain_after", "delivery", "reasons", "tally", "format"},
     "telemetry.Segment": {"path", "sha256"},
@@ -262,7 +263,7 @@ def test_no_rendered_page_makes_elements_of_stored_text(world):
 
 def test_no_mail_makes_elements_or_headers_of_stored_text(world):
     outreach = Outreach.objects.select_related("incident", "customer__account_manager").get()
-    text = mail.render_html(outreach, greeting=mail.greeting_for(MARKUP))
+    text = mail.render_html(outreach, greeting=mail.greeting_for(MARKUP), picture_at="cid:x")
 
     assert MARK in text
     assert_inert(text, "mail")

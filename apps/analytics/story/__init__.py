@@ -19,7 +19,14 @@ from typing import Any
 
 from apps.analytics.results import Fact, ImpactResult, Sentence, rfc3339
 from apps.analytics.stats import Interval
-from apps.analytics.story.basis import stands_on, title_for_them, unknown_title
+from apps.analytics.story.basis import (
+    got_through,
+    outcome_words,
+    stands_on,
+    title_for_them,
+    title_of_outcomes,
+    unknown_title,
+)
 from apps.analytics.story.customers import facts_for, facts_of
 from apps.analytics.story.disclosure import K_ANONYMOUS
 from apps.analytics.story.facts import every_fact, gap_fact, gaps_told
@@ -41,13 +48,16 @@ __all__ = [
     "duration",
     "facts_for",
     "facts_of",
+    "got_through",
     "kept",
+    "outcome_words",
     "ranked",
     "sentences",
     "stands_on",
     "story_for",
     "tell",
     "title_for_them",
+    "title_of_outcomes",
     "told",
     "unknown_title",
     "words",

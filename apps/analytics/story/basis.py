@@ -1,4 +1,4 @@
-"""What stands around a story: its titles, and what it stands on."""
+"""What stands around a story: its titles, what it stands on, and the words in a customer's picture."""
 
 from apps.analytics.results import METHOD, ImpactResult, rfc3339
 from apps.analytics.story.voice import Voice
@@ -36,3 +36,26 @@ def title_for_them(voice: Voice, *, so_far: bool) -> str:
     if so_far:
         return voice.say("What it did to you, so far")
     return voice.say("What it did to you")
+
+
+def title_of_outcomes(voice: Voice) -> str:
+    """What stands above a picture of a customer's own attempts."""
+    return voice.say("What became of your attempts")
+
+
+def outcome_words(voice: Voice) -> dict[str, str]:
+    """How attempts that a customer reads of ended, best first, as a key of colours has it."""
+    return {
+        "first_try": voice.say("at the first try"),
+        "retried": voice.say("on another try"),
+        "came_back": voice.say("got through later"),
+        "gave_up": voice.say("gave up"),
+        "open": voice.say("still being tried"),
+    }
+
+
+def got_through(voice: Voice, through: int, total: int) -> str:
+    """How many of their attempts got through: "380 of 412 got through"."""
+    return voice.say(
+        "{through} of {total} got through", through=voice.number(through), total=voice.number(total)
+    )

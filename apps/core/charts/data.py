@@ -35,6 +35,7 @@ class Chart:
     data: Mapping[str, Any] = field(repr=False)
     head: Sequence[str]
     rows: Sequence[Sequence[str]] = field(repr=False)
+    for_mail: bool = False  # drawn as one PNG on light paper; a mail has neither our styles nor SVG
 
     @property
     def asked(self) -> bytes:
@@ -45,6 +46,7 @@ class Chart:
             "title": self.title,
             "summary": self.summary,
             "data": self.data,
+            **({"for_mail": True} if self.for_mail else {}),
         }
         return orjson.dumps(whole, option=orjson.OPT_SORT_KEYS)
 

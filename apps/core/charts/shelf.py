@@ -1,6 +1,7 @@
 """Where drawings lie: one file for each, named by the hash of what it shows; and what is asked for.
 
     CHARTS_DIR/<key>.svg      a drawing
+              /<key>.png      one for a mail
               /<key>.failed   why it could not be drawn
               /asked/<key>    a chart that a page wants, as JSON
 
@@ -12,7 +13,8 @@ import re
 import select
 import subprocess
 import sys
-from collections.abc import Iterator
+from base64 import b64decode
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -55,6 +57,28 @@ def ask(chart: Chart) -> None:
         nudge("core.sweep")
 
 
+def draw_for_mail(charts: Iterable[Chart]) -> dict[str, bytes]:
+    """Draw charts for mail and return the pictures by key, b"" for one that cannot be drawn.
+
+    For jobs: it takes seconds. What another process is drawing is not among them: ask again later.
+    """
+    folder = _root() / "asked"
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {one.key: one for one in charts}
+    for key, chart in wanted.items():
+        if _picture(key) is None:
+            _write(folder / key, chart.asked)
+    draw_asked()
+    found = {key: _picture(key) for key in wanted}
+    return {key: picture for key, picture in found.items() if picture is not None}
+
+
+def _picture(key: str) -> bytes | None:
+    with suppress(OSError):
+        return (_root() / f"{key}.png").read_bytes()
+    return b"" if (_root() / f"{key}.failed").exists() else None
+
+
 def draw_asked(*, seconds: float = SECONDS) -> int:
     """Draw all that is asked for and return how many; one process of ours does it at a time."""
     folder = _root() / "asked"
@@ -94,7 +118,7 @@ def _draw(waiting: list[Path], seconds: float) -> int:
         for path in waiting:
             answer = _ask(process, path, seconds)
             _keep(path, answer)
-            if "svg" not in answer and process.poll() is not None:
+            if "error" in answer and process.poll() is not None:
                 break
             done += 1
         if process.stdin and process.poll() is None:
@@ -123,6 +147,8 @@ def _keep(path: Path, answer: dict[str, str]) -> None:
     root = _root()
     if "svg" in answer:
         _write(root / f"{path.name}.svg", answer["svg"].encode())
+    elif "png" in answer:
+        _write(root / f"{path.name}.png", b64decode(answer["png"]))
     else:
         _write(root / f"{path.name}.failed", answer.get("error", "").encode())
     path.unlink(missing_ok=True)
@@ -148,7 +174,7 @@ def _alone(path: Path) -> Iterator[bool]:
 
 
 def _forget_oldest(root: Path) -> None:
-    kept = [path for path in root.iterdir() if path.suffix in {".svg", ".failed"}]
+    kept = [path for path in root.iterdir() if path.suffix in {".svg", ".png", ".failed"}]
     if len(kept) > MOST_KEPT:
         kept.sort(key=lambda path: path.stat().st_mtime)
         for path in kept[: len(kept) - MOST_KEPT]:

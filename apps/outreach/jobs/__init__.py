@@ -8,6 +8,7 @@ is approved stands in rows before anybody is told so.
 from datetime import datetime
 
 from apps.core.nudge import nudge
+from apps.outreach.jobs.illustrating import illustrate, to_illustrate
 from apps.outreach.jobs.proposing import propose
 from apps.outreach.jobs.sending import FIRST_WAIT, Drained, drain, reap, waiting_rows
 from apps.outreach.jobs.standing import (
@@ -19,7 +20,7 @@ from apps.outreach.jobs.standing import (
     withdraw_waiting,
     write_rows,
 )
-from apps.outreach.jobs.writing import facts_for, redraft
+from apps.outreach.jobs.writing import facts_for, redraft, without_picture
 
 __all__ = [
     "FIRST_WAIT",
@@ -27,6 +28,7 @@ __all__ = [
     "Drained",
     "drain",
     "facts_for",
+    "illustrate",
     "make_stale",
     "notice_stale",
     "propose",
@@ -36,6 +38,7 @@ __all__ = [
     "settle_all",
     "sweep",
     "withdraw_waiting",
+    "without_picture",
     "write_rows",
 ]
 
@@ -46,5 +49,7 @@ def sweep(*, now: datetime) -> None:
     notice_stale(now=now)
     reap(now=now)
     settle_all(now=now)
+    if to_illustrate().exists():
+        nudge("outreach.illustrate")
     if waiting_rows(now).exists():
         nudge("outreach.drain", queue="mail")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from apps.core.nudge import nudge
 from apps.customers.models import Contact, Customer
 from apps.guidance.queries import advice_for
 from apps.incidents.models import Incident
@@ -23,6 +24,7 @@ def facts_for(
     people = list(recipients)
     impacts = queries.latest_impacts(incidents=[incident.pk], customers=[customer.pk])
     impact = impacts.get((incident.pk, customer.pk))
+    language, zone = spoken(customer, people)
     return drafting.Facts(
         incident=incident,
         customer=customer,
@@ -30,9 +32,16 @@ def facts_for(
         update=queries.latest_update(incident),
         advice=advice_for(FAILING, customer.kind),
         sender=customer.account_manager,
-        language=_shared([one.language for one in people], unset="en") or customer.language,
-        zone=_shared([one.time_zone for one in people], unset="UTC") or customer.time_zone,
+        language=language,
+        zone=zone,
     )
+
+
+def spoken(customer: Customer, people: Iterable[Contact]) -> tuple[str, str]:
+    """Return the language and the time zone of what these people of `customer` will read."""
+    people = list(people)
+    language = _shared([one.language for one in people], unset="en") or customer.language
+    return language, _shared([one.time_zone for one in people], unset="UTC") or customer.time_zone
 
 
 def _shared(values: list[str], *, unset: str) -> str:
@@ -47,9 +56,17 @@ def redraft(outreach: Outreach, *, now: datetime) -> None:
     outreach.text = drafting.text(facts, purpose=outreach.purpose)
     outreach.snapshot_id = facts.impact.snapshot_id if facts.impact else None
     outreach.incident_version = outreach.incident.version
+    without_picture(outreach)
     outreach.state, outreach.reason, outreach.changed_at = State.DRAFT, "", now
     outreach.save(
         update_fields=[
             "subject", "text", "snapshot", "incident_version", "state", "reason", "changed_at",
+            "picture", "illustrated",
         ]
     )  # fmt: skip
+
+
+def without_picture(outreach: Outreach) -> None:
+    """Take off a picture whose numbers are not the message's any more, and have another drawn; not saved."""
+    outreach.picture, outreach.illustrated = None, False
+    nudge("outreach.illustrate")
