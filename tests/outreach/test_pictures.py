@@ -49,7 +49,7 @@ def test_what_was_approved_is_what_arrives(client, world, sink):
     assert picture.title == "What became of your attempts"
     assert picture.alt == "Pay: at the first try 352, on another try 28, gave up 32."
     assert picture.size[0] <= 600
-    assert len(picture.png) < 60_000
+    assert len(picture.png) < 30_000
     client.force_login(world.amy)
     page = client.get(url("preview", outreach))
     assert "data:image/png;base64," in page.text

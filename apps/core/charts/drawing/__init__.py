@@ -19,7 +19,7 @@ import orjson
 
 from .ink import INK
 from .kinds import KINDS
-from .paper import PAPER_WIDTH, on_paper
+from .paper import PAPER_WIDTH, on_paper, packed
 from .parts import spread
 from .theming import themed
 
@@ -51,7 +51,8 @@ def draw_for_mail(asked: Mapping[str, Any]) -> bytes:
     import vl_convert  # noqa: PLC0415  (as above)
 
     spec = KINDS[asked["kind"]](asked["data"], PAPER_WIDTH).to_dict()
-    picture = bytes(vl_convert.svg_to_png(on_paper(vl_convert.vegalite_to_svg(spec)), scale=2))
+    svg = on_paper(vl_convert.vegalite_to_svg(spec))
+    picture = packed(vl_convert.svg_to_png(svg, scale=2))
     if len(picture) > LARGEST:
         raise ValueError(f"the picture has {len(picture)} bytes")
     return picture

@@ -1,12 +1,15 @@
 """From Vega's SVG to a picture for mail: real colours instead of stand-ins, on light paper with a margin."""
 
+import zlib
 from xml.etree import ElementTree
 
 from .ink import INK
 
 #: Of the plot, px: with its margins a phone shows it nearly as large as it is.
-PAPER_WIDTH = 380
-MARGIN = 20
+PAPER_WIDTH = 340
+MARGIN = 16
+#: Above and below, where the drawing has air of its own.
+_LOW = 8
 #: The light theme's colours (static/css/tokens.css): a mail has no style sheet of ours.
 COLOURS = {
     "line": "#2b4fb8", "band": "#e2e2de", "window": "#fcedeb", "grid": "#e2e2de", "text": "#17191c",
@@ -21,15 +24,14 @@ _SVG = "{http://www.w3.org/2000/svg}"
 
 
 def on_paper(svg: str) -> str:
-    """Return the SVG in the light theme's colours, on a white sheet that is `MARGIN` wider on every side."""
+    """Return the SVG in the light theme's colours, on a white sheet that is wider and higher."""
     for name, stand_in in INK.items():
         svg = svg.replace(stand_in, COLOURS[name])
     ElementTree.register_namespace("", _SVG.strip("{}"))
     root = ElementTree.fromstring(svg)  # noqa: S314  (made here, by vl-convert)
     left, top, width, height = (float(one) for one in root.attrib["viewBox"].split())
-    left, top, width, height = (
-        left - MARGIN, top - MARGIN, width + 2 * MARGIN, height + 2 * MARGIN,
-    )  # fmt: skip
+    left, top = left - MARGIN, top - _LOW
+    width, height = width + 2 * MARGIN, height + 2 * _LOW
     box = {"width": f"{width:g}", "height": f"{height:g}"}
     root.attrib.update({"viewBox": f"{left:g} {top:g} {width:g} {height:g}", **box})
     sheet = ElementTree.Element(
@@ -37,3 +39,18 @@ def on_paper(svg: str) -> str:
     )
     root.insert(0, sheet)
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def packed(png: bytes) -> bytes:
+    """Return the same picture in a third of the bytes: it goes with every mail, and V8's is packed in haste."""
+    at, chunks, data = 8, [], b""
+    while at < len(png):
+        end = at + 12 + int.from_bytes(png[at : at + 4])
+        if png[at + 4 : at + 8] == b"IDAT":
+            data += png[at + 8 : end - 4]
+        else:
+            chunks.append(png[at:end])
+        at = end
+    body = b"IDAT" + zlib.compress(zlib.decompress(data), 9)
+    whole = (len(body) - 4).to_bytes(4) + body + zlib.crc32(body).to_bytes(4)
+    return png[:8] + b"".join([*chunks[:-1], whole, chunks[-1]])
