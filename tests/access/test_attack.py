@@ -25,7 +25,8 @@ pytestmark = pytest.mark.django_db
 
 EVIL = "https://evil.example/"
 #: Forms of other sites that get further than 403: nothing of theirs carries a session.
-WITHOUT_SESSION = {"/v1/traces", "/v1/logs", 
+WITHOUT_SESSION = {
+    "/v1/traces", "/v1/logs",
     "/api/v1/events", "/api/v1/customers", "/api/v1/customers/import", "/api/v1/customers/a-1",
 }  # fmt: skip
 
