@@ -634,8 +634,28 @@ def not_returned_json(gone: NotReturned | CannotTell) -> dict[str, Any]:
         "compared_with": gone.compared,
         "within_s": gone.within_ms // 1000,
         "still_away": [
-            {"day": one.day, "exposed": round(one.exposed, 4), "usual": round(one.usual, 4)}
+            {
+                "day": one.day,
+                "exposed": round(one.exposed, 4),
+                "usual": round(one.usual, 4),
+                "usual_low": round(one.usual_low, 4),
+                "usual_high": round(one.usual_high, 4),
+            }
             for one in gone.curve
+        ],
+        "log_rank": None
+        if gone.log_rank is None
+        else {"z": round(gone.log_rank.z, 3), "p": float(f"{gone.log_rank.p:.3g}")},
+        "by_dose": [
+            {
+                "dose": one.name,
+                "people": one.people,
+                "missing": one.missing,
+                "estimate": round(one.interval.estimate, 1),
+                "low": round(one.interval.low, 1),
+                "high": round(one.interval.high, 1),
+            }
+            for one in gone.doses
         ],
     }
 

@@ -1,8 +1,8 @@
 """Intervals by formula: Wilson, Newcombe's method 10 (MOVER), Student's t, conformal ranks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import erfc, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,43 @@ def excess_gone(strata: Sequence[Stratum]) -> Interval:
         down += s.exposed**2 * ((p1 - l1) ** 2 + (u0 - p0) ** 2)
         up += s.exposed**2 * ((u1 - p1) ** 2 + (p0 - l0) ** 2)
     return Interval(estimate, estimate - sqrt(down), estimate + sqrt(up))
+
+
+@dataclass(frozen=True, slots=True)
+class LogRank:
+    """Stratified log-rank test: above 0 the exposed come back later than those like them. `p` is two-sided."""
+
+    z: float
+    p: float
+
+
+def log_rank(strata: Sequence[tuple[Mapping[int, int], Mapping[int, int]]]) -> LogRank | None:
+    """Whether the exposed come back as soon as people like them (Mantel 1966; Peto and Peto 1972).
+
+    Each stratum: (exposed, compared), people by the day of their return; `NEVER` for those not seen in the
+    time in which all were followed, who are at risk to its end. On each day the returns of the exposed
+    are hypergeometric among all who were still away if nothing sets them apart; z = Σ (expected - observed)
+    / √(Σ variance) over days and strata. None where nobody returned or nobody was compared.
+    """
+    behind = variance = 0.0
+    for exposed, compared in strata:
+        ours, theirs = sum(exposed.values()), sum(compared.values())
+        for day in sorted({*exposed, *compared} - {NEVER}):
+            back = exposed.get(day, 0) + compared.get(day, 0)
+            if ours and theirs and back:
+                away = ours + theirs
+                behind += back * ours / away - exposed.get(day, 0)
+                variance += back * ours * theirs * (away - back) / (away * away * (away - 1))
+            ours -= exposed.get(day, 0)
+            theirs -= compared.get(day, 0)
+    if variance <= 0:
+        return None
+    z = behind / sqrt(variance)
+    return LogRank(z, erfc(abs(z) / sqrt(2)))
+
+
+NEVER = -1
+"""In place of the day of a return: not seen again while people were followed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,12 @@ def came_back(result: Mapping[str, Any]) -> Chart | None:
     rows = []
     for one in days:
         low, high = wilson(one["exposed"] * gone["exposed"], gone["exposed"])
-        rows.append(Away(one["day"], one["exposed"], round(low, 4), round(high, 4), one["usual"]))
+        rows.append(
+            Away(
+                one["day"], one["exposed"], round(low, 4), round(high, 4), one["usual"],
+                one.get("usual_low"), one.get("usual_high"),
+            )
+        )  # fmt: skip
     return away(
         "Who had not been seen again",
         rows,

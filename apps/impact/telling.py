@@ -191,6 +191,29 @@ def _how(fact: Fact, result: Mapping[str, Any]) -> str:
         return (
             f"Compared with {ENGLISH.number(gone.get('compared_with') or 0)} people who were as active in"
             " the same hours of earlier weeks; both followed for"
-            f" {ENGLISH.duration(gone.get('within_s') or 0)}."
+            f" {ENGLISH.duration(gone.get('within_s') or 0)}.{_doses(gone)}"
         )
     return _HOW.get(fact.kind, _COUNTED)
+
+
+def _doses(gone: Mapping[str, Any]) -> str:
+    """Whether the whole curve differs, and how it was for those to whom less happened; nothing of old snapshots."""
+    said = ""
+    if test := gone.get("log_rank"):
+        than = "under 0.001" if test["p"] < 0.001 else f"{test['p']:.3f}"
+        said = f" Day by day as well, by the log-rank test in the same strata: p {than}."
+    told = {one["dose"]: one for one in gone.get("by_dose") or ()}
+    others = [
+        f"{ENGLISH.about(Interval(one['estimate'], one['low'], one['high']))} of"
+        f" {ENGLISH.number(one['people'])} {words}"
+        for dose, words in _LESS.items()
+        if (one := told.get(dose))
+    ]
+    return f"{said} More than usual away of others: {'; '.join(others)}." if others else said
+
+
+_LESS = {
+    "recovered": "who got through on another try",
+    "slow": "who only waited longer",
+    "untouched": "to whom nothing happened",
+}

@@ -430,6 +430,17 @@ def test_those_who_did_not_return_are_compared_with_the_same_hour(tmp_path):
     assert gone.exposed > 100
     assert gone.interval.low > 0
     assert usual.interval.low < 0 < usual.interval.high
+
+    # the more happened to people, the more of them stay away; and their whole curve differs
+    doses = {one.name: one for one in gone.doses}
+    untouched = doses["untouched"].interval
+    assert doses["gave_up"].interval == gone.interval
+    assert untouched.low < 0 < untouched.high
+    assert gone.log_rank.z > 3 > abs(usual.log_rank.z)
+    told = result.as_json()["not_returned"]
+    assert told["log_rank"]["p"] < 0.003
+    assert [one["dose"] for one in told["by_dose"]] == list(doses)
+    assert told["still_away"][1]["usual"] < told["still_away"][1]["usual_high"]
     assert asked(tmp_path, failed=0.1).figures.not_returned.why.endswith("30 are needed")
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from apps.analytics.stats import Interval
+from apps.analytics.stats import Interval, LogRank
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,22 @@ class StillAway:
     day: int
     exposed: float
     usual: float
+    usual_low: float
+    usual_high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dose:
+    """People by the worst that happened to them, and how many more of them than usual were not seen since.
+
+    `name`: "gave_up" (or came back later: the exposed), "recovered" (got through on another try), "slow",
+    "untouched".
+    """
+
+    name: str
+    people: int
+    missing: int
+    interval: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +67,5 @@ class NotReturned:
     within_ms: int = 0
     """How long both were followed."""
     curve: tuple[StillAway, ...] = ()
+    log_rank: LogRank | None = None
+    doses: tuple[Dose, ...] = ()
