@@ -395,7 +395,7 @@ def test_a_key_for_something_else_sends_nothing(send):
     assert send(b"{}", content_type=JSON, token=other).status_code == 401
 
 
-@pytest.mark.parametrize("wrong", [None, 7, "x", [], {}, [7], [None], {"a": 1}, True, 1e400])
+@pytest.mark.parametrize("wrong", [None, 7, "x", [7], {"a": 1}, 1e400])
 def test_wrong_types_anywhere_say_nothing(send, wrong):
     """Every place of an export holds something else: taken or refused, never an error of ours."""
     whole = json.loads(export({"name": "GET /a", "attributes": HTTP}))
