@@ -2,17 +2,25 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import sqrt
 
 from apps.analytics.actors import ACTOR_SHARE_NEEDED
 from apps.analytics.events import ActorKind
-from apps.analytics.measures import PUT_OFF_MINUTES, UPTIME_MIN_ACTORS, CannotTell
-from apps.analytics.results import Gap, ImpactResult
+from apps.analytics.measures import (
+    OUTAGE_MIN_FAILURES,
+    PUT_OFF_MINUTES,
+    UPTIME_MIN_ACTORS,
+    CannotTell,
+    NotReturned,
+)
+from apps.analytics.results import Gap, ImpactResult, Requests
 
 SESSION_SNIPPET = (
     "Log a pseudonymous session or user id with each request, for example sid=$cookie_sid"
 )
 KEY_SNIPPET = "Ask callers for an Idempotency-Key header, or for a user or session id"
 RETRIED_NEEDED = 20
+TOO_MANY_UNNOTICED = 0.2
 PUT_OFF_MS = PUT_OFF_MINUTES * 60_000
 
 
@@ -28,7 +36,11 @@ def find_gaps(result: ImpactResult, *, proxies: int) -> tuple[Gap, ...]:
             _attempts(result),
             _journeys(result),
             _small_numbers(result),
+            _too_quiet(result),
+            _waiting(result),
+            _clocks(result),
             _history(result),
+            _power(result),
             _time(result),
         )
         for gap in part
@@ -175,6 +187,83 @@ def _small_numbers(result: ImpactResult) -> Iterator[Gap]:
             f"fewer than {UPTIME_MIN_ACTORS} known people were active in the window",
             SESSION_SNIPPET if result.figures.actors.total is None else "A longer window",
         )
+
+
+def _too_quiet(result: ImpactResult) -> Iterator[Gap]:
+    """Customers of whom a few requests are known, all of them failed: too few to say that they were down."""
+    quiet = tuple(
+        sorted(
+            one.id
+            for one in result.customers
+            if one.outage is None
+            and 0 < one.figures.requests.failed == _asked(one.figures.requests)
+            and not one.figures.requests.doubted
+        )
+    )
+    if quiet:
+        count = "one customer" if len(quiet) == 1 else f"{len(quiet):,} customers"
+        yield Gap(
+            "quiet",
+            "Was their own business down?",
+            f"all requests of {count} failed, and of each fewer than {OUTAGE_MIN_FAILURES} are known: too"
+            " quiet at this hour to say whether they were down",
+            "Probe what they use for them, or ask them for their own counts",
+            quiet,
+        )
+
+
+def _asked(requests: Requests) -> int:
+    return requests.total - requests.client_aborts
+
+
+def _waiting(result: ImpactResult) -> Iterator[Gap]:
+    wait = result.figures.extra_wait
+    if wait.p50 is not None:
+        yield Gap(
+            "server_time",
+            "How long did they wait on the way to us?",
+            "what our logs time begins when a request reaches us: waiting on the network is not in it",
+            "Have browsers and apps report how long their calls took",
+        )
+
+
+def _clocks(result: ImpactResult) -> Iterator[Gap]:
+    hosts = result.basis.get("hosts_with_unset_clocks", 0)
+    quick = result.basis.get("attempts_within_seconds", 0)
+    if hosts > 1 and quick:
+        yield Gap(
+            "ingest_time",
+            "Which request came first?",
+            f"{hosts:,} hosts report without saying when it arrived, so that their clocks cannot be set"
+            f" right, and in {quick:,} attempts requests follow each other within a second",
+            "Send with each event when the collector received it",
+        )
+
+
+def _power(result: ImpactResult) -> Iterator[Gap]:
+    """Too few people to tell: even a fifth of the exposed might have left unnoticed."""
+    gone = result.figures.not_returned
+    if isinstance(gone, CannotTell):
+        return
+    seen = detectable_gone(gone)
+    if seen > TOO_MANY_UNNOTICED * gone.exposed:
+        yield Gap(
+            "too_few",
+            "Did somebody leave whom we would not have noticed?",
+            f"of {gone.exposed:,} who failed for good we would have noticed only if {seen:,.0f} had left",
+            "Nothing to add: too few people to tell a smaller number from chance",
+        )
+
+
+def detectable_gone(gone: NotReturned) -> float:
+    """How many of the exposed must leave to be noticed four times in five, at 5 %.
+
+    2.8 n1 √(p0 (1 - p0) (1/n1 + 1/n0)), p0 the share of people like them who usually stay away.
+    """
+    usual = (gone.missing - gone.interval.estimate) / gone.exposed
+    share = min(1.0, max(0.0, usual))
+    either = 1 / gone.exposed + 1 / max(1, gone.compared)
+    return 2.8 * gone.exposed * sqrt(share * (1 - share) * either)
 
 
 def _history(result: ImpactResult) -> Iterator[Gap]:

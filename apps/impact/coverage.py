@@ -38,7 +38,7 @@ QUESTIONS = (
         "people", "People hit", "How many people were hit?", ("actor", "proxy", "address", "meter")
     ),
     Question(
-        "retries", "Retries", "Who tried again, who gave up?", ("attempts", "open", "meter", "sampled")
+        "retries", "Retries", "Who tried again, who gave up?", ("attempts", "open", "meter", "sampled", "ingest_time")
     ),
     Question("wait", "Extra wait", "How much longer did they wait?", ("extra_wait", "server_time")),
     Question(
@@ -47,7 +47,7 @@ QUESTIONS = (
     Question(
         "uptime", "Uptime", "For which share of their time could people use it?", ("user_uptime",)
     ),
-    Question("gone", "Not back", "Who has not come back?", ("not_returned", "provisional")),
+    Question("gone", "Not back", "Who has not come back?", ("not_returned", "provisional", "too_few")),
 )  # fmt: skip
 
 

@@ -226,6 +226,16 @@ add_header NEL '{"report_to":"nel","max_age":86400,"failure_fraction":1.0}';""",
     note="Browsers then report failures that never reached you, to an address of yours. Reports are not"
     " read here; they tell which of the missing failed on the way.",
 )
+WAITED = Snippet(
+    "A script of your pages",
+    """\
+addEventListener("pagehide", () => {
+  const waits = performance.getEntriesByType("resource").map(({ name, duration }) => ({ name, duration }));
+  navigator.sendBeacon("https://reports.example.com/waits", JSON.stringify(waits));
+});""",
+    note="Browsers then tell an address of yours how long each call took, with the way to you and back. These"
+    " reports are not read here.",
+)
 SAMPLING = Snippet(
     "OpenTelemetry collector, all or nothing of a session",
     """\
@@ -253,6 +263,7 @@ SNIPPETS: dict[str, Sequence[Snippet]] = {
     "lost_attempts": (HISTORY, *ACTOR),
     "not_returned": (HISTORY, *ACTOR),
     "net_lost": (BEACON,),
+    "server_time": (WAITED,),
     "ingest_time": (ARRIVED, VECTOR),
     "outcome": (OUTCOME,),
     "probes": (HEALTH_CHECKS,),

@@ -25,6 +25,8 @@ class Cleaned:
     skewed_hosts: int
     has_duplicates: bool
     meters: tuple[BrokenMeter, ...] = ()
+    unset_clocks: int = 0
+    """Hosts of whose events none says when it arrived: whether their clocks are right is not known."""
 
 
 def clean(run: Runner, frame: Frame) -> Cleaned:
@@ -50,6 +52,7 @@ def clean(run: Runner, frame: Frame) -> Cleaned:
         run.con.execute("DELETE FROM raw_head WHERE loc IN (SELECT loc FROM once_dropped)")
         run.view("once", "SELECT * FROM raw_head")
     skewed = correct_skew(run, source="once", target="deduped")
+    (unset_clocks,) = run.one("SELECT count(*) FROM clocks WHERE n = 0")
     keep = run.table if in_memory else run.view
     keep("visits", clean_sql(source="deduped", outcome=left_waiting(frame)))
     probes: list[int] = []
@@ -71,7 +74,7 @@ def clean(run: Runner, frame: Frame) -> Cleaned:
     run.view("clean", distrust_sql(source="believed", frame=frame, operations=doubted))
     if doubted:
         touch(run, frame, source="clean")
-    return Cleaned(tuple(proxies), tuple(probes), skewed, has_duplicates, meters)
+    return Cleaned(tuple(proxies), tuple(probes), skewed, has_duplicates, meters, int(unset_clocks))
 
 
 def remove_duplicates(
@@ -127,21 +130,28 @@ def correct_skew(run: Runner, *, source: str, target: str) -> int:
     skew(host) = median(event end - arrival) - median over hosts, taken off the host's event times.
     Only where the input says when an event arrived, for hosts with at least 20 events whose middle
     half arrived within 10 s of each other: batches that arrive late say nothing about a clock.
+    Leaves `clocks`: a row per host.
     """
+    run.table(
+        "clocks",
+        fill(
+            """
+            SELECT host, count(arrived) AS n,
+                   quantile_cont(ts + coalesce(latency_ms, 0) - arrived, [0.25, 0.5, 0.75]) AS q
+            FROM $source WHERE host IS NOT NULL GROUP BY host
+            """,
+            source=Fragment(source),
+        ),
+    )
     run.table(
         "skew",
         fill(
             """
-            WITH hosts AS (
-                SELECT host, count(*) AS n,
-                       quantile_cont(ts + coalesce(latency_ms, 0) - arrived, [0.25, 0.5, 0.75]) AS q
-                FROM $source WHERE arrived IS NOT NULL AND host IS NOT NULL GROUP BY host),
-            good AS (SELECT host, q[2] AS middle FROM hosts
+            WITH good AS (SELECT host, q[2] AS middle FROM clocks
                      WHERE n >= $min_events AND q[3] - q[1] <= $max_spread)
             SELECT host, CAST(round(middle - (SELECT median(middle) FROM good)) AS BIGINT) AS shift
             FROM good
             """,
-            source=Fragment(source),
             min_events=SKEW_MIN_EVENTS,
             max_spread=SKEW_MAX_SPREAD_MS,
         ),

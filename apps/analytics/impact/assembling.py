@@ -204,6 +204,8 @@ def assemble(
             "read": {"from_ms": frame.read_from_ms, "to_ms": frame.read_to_ms},
             "horizon_s": frame.horizon_ms // 1000,
             "hosts_with_clock_skew": facts.cleaned.skewed_hosts,
+            "hosts_with_unset_clocks": facts.cleaned.unset_clocks,
+            "attempts_within_seconds": facts.quick,
             "proxy_addresses": len(facts.cleaned.proxies),
             "probes_by_rhythm": len(facts.cleaned.probes),
             "retried_with_wait": figures.extra_wait.n,

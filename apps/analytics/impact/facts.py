@@ -58,6 +58,8 @@ class Facts:
     blocked: dict[int, list[Blocked]] = field(default_factory=dict)
     uptime: dict[int | None, UserUptime] = field(default_factory=dict)
     uptime_one_in: int = 1
+    quick: int = 0
+    """Attempts whose requests follow each other within a second."""
     windowed: WindowedUptime | CannotTell = field(
         default_factory=lambda: CannotTell("it was not computed")
     )
@@ -102,6 +104,10 @@ def gather(
     }
     facts.kinds = dict(run.rows(_KINDS))
     _count_attempts(run, facts)
+    if facts.cleaned.unset_clocks > 1:
+        (facts.quick,) = run.one(
+            "SELECT count(*) FROM chains WHERE tries > 1 AND last_ts - start_ts < 1000 * (tries - 1)"
+        )
     facts.journeys = _journeys(names, facts, frame.service)
     facts.customer_journeys = _customer_journeys(run, facts.journeys)
     facts.blocked = _blocked(run, frame, names, facts.journeys)

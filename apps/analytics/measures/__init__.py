@@ -3,7 +3,13 @@
 Each function says what it means, its unit, and when it refuses (a `CannotTell`, never a guess).
 """
 
-from apps.analytics.measures.felt import UPTIME_MIN_ACTORS, outages, user_uptime, usual_latency
+from apps.analytics.measures.felt import (
+    OUTAGE_MIN_FAILURES,
+    UPTIME_MIN_ACTORS,
+    outages,
+    user_uptime,
+    usual_latency,
+)
 from apps.analytics.measures.found import CannotTell, NotReturned, Outage, StillAway, UserUptime
 from apps.analytics.measures.history import (
     NOT_PASSED,
@@ -27,6 +33,7 @@ from apps.analytics.measures.windowed import WindowedUptime, WorstWindow, window
 
 __all__ = [
     "NOT_PASSED",
+    "OUTAGE_MIN_FAILURES",
     "PUT_OFF_MINUTES",
     "UPTIME_MIN_ACTORS",
     "Bins",

@@ -109,10 +109,7 @@ SELECT actor, max(dose) AS dose FROM (
                        WHEN class = 'slow' THEN 1 WHEN class = 'first_try' THEN 0 ELSE 3 END AS dose
     FROM chains
     UNION ALL
-    SELECT actor, CASE WHEN slow > 0 THEN 1 ELSE 0 END FROM quiet
-    UNION ALL
-    SELECT actor, CASE WHEN failed > 0 OR doubted > 0 OR aborted > 0 THEN 2 ELSE 0 END FROM touched
-    WHERE n > 0)
+    SELECT actor, CASE WHEN slow > 0 THEN 1 ELSE 0 END FROM quiet WHERE first_try + slow > 0)
 WHERE actor IS NOT NULL GROUP BY actor
 """
 
