@@ -92,6 +92,12 @@ def test_who_had_not_been_seen_again_has_an_interval():
 
     assert chart.rows[3] == ["3", "70.0 %", "60.4 % to 78.1 %", "40.0 %"]
 
+    known = [
+        {**one, "usual_low": one["usual"] - 0.01, "usual_high": one["usual"] + 0.02} for one in days
+    ]
+    chart = pictures.came_back({"not_returned": {"exposed": 100, "still_away": known}})
+    assert chart.rows[3][3:] == ["40.0 %", "39.0 % to 42.0 %"]
+
 
 def test_an_old_snapshot_has_no_pictures(result):
     old = {name: value for name, value in result.items() if name != "series"}

@@ -75,6 +75,7 @@ def away(title: str, days: Sequence[Away], *, label: str, usual: str) -> Chart:
         return CANNOT_TELL if low is None else f"{percent(low)} to {percent(high)}"
 
     last = days[-1] if days else None
+    sure = any(one.usual_low is not None for one in days)
     return Chart(
         kind="away",
         title=title,
@@ -95,9 +96,16 @@ def away(title: str, days: Sequence[Away], *, label: str, usual: str) -> Chart:
             label[:1].upper() + label[1:],
             "Between",
             usual[:1].upper() + usual[1:],
+            *(["Between"] if sure else []),
         ],
         rows=[
-            [str(one.day), percent(one.share), between(one.low, one.high), percent(one.usual)]
+            [
+                str(one.day),
+                percent(one.share),
+                between(one.low, one.high),
+                percent(one.usual),
+                *([between(one.usual_low, one.usual_high)] if sure else []),
+            ]
             for one in days
         ],
     )
