@@ -13,7 +13,8 @@ from apps.analytics.measures import (
     CannotTell,
     NotReturned,
 )
-from apps.analytics.results import Gap, ImpactResult, Requests
+from apps.analytics.reasons import told_as
+from apps.analytics.results import Gap, ImpactResult, Requests, rfc3339
 
 SESSION_SNIPPET = (
     "Log a pseudonymous session or user id with each request, for example sid=$cookie_sid"
@@ -78,6 +79,7 @@ def _meters(result: ImpactResult) -> Iterator[Gap]:
         "Look at what writes the status: the log's status field, the exporter, a proxy that answers"
         " in place of the service",
         tuple(sorted(c.id for c in result.customers if c.figures.requests.doubted)),
+        numbers={"calls": calls, "where": where},
     )
 
 
@@ -91,6 +93,7 @@ def _senders(result: ImpactResult) -> Iterator[Gap]:
             "Did nobody come, or did the sender stop?",
             f"{name} has sent nothing since {heard:%d %B %Y %H:%M} UTC{more}",
             "Look whether what sends its log or events still runs, and send what it kept back",
+            numbers={"service": name, "heard": rfc3339(last), "others": others},
         )
 
 
@@ -103,6 +106,7 @@ def _actors(result: ImpactResult, proxies: int) -> Iterator[Gap]:
             f"{proxies} {'address carries' if proxies == 1 else 'addresses carry'} so many user agents"
             " or so much of the traffic that they stand for many people",
             f"{SESSION_SNIPPET}; or log the forwarded client address",
+            numbers={"proxies": proxies},
         )
     if coverage.actor is not None and coverage.actor < ACTOR_SHARE_NEEDED:
         yield Gap(
@@ -112,6 +116,7 @@ def _actors(result: ImpactResult, proxies: int) -> Iterator[Gap]:
             f" at least {result.figures.actors.at_least_hit:,} were hit",
             SESSION_SNIPPET,
             _blind(result),
+            numbers={"unknown": 1 - coverage.actor, "at_least": result.figures.actors.at_least_hit},
         )
     by_address = result.figures.actors.by_kind.get(ActorKind.ADDRESS.name.lower(), 0)
     if by_address:
@@ -120,6 +125,7 @@ def _actors(result: ImpactResult, proxies: int) -> Iterator[Gap]:
             "Is each address and browser one person?",
             f"{by_address:,} of the people counted are known by address and user agent only",
             SESSION_SNIPPET,
+            numbers={"people": by_address},
         )
     if coverage.named_customer is not None and coverage.named_customer < 1:
         yield Gap(
@@ -127,6 +133,7 @@ def _actors(result: ImpactResult, proxies: int) -> Iterator[Gap]:
             "Whose traffic is it?",
             f"{percent(1 - coverage.named_customer)} of requests belong to nobody we can name",
             "Add an identification rule to the customer that sends them",
+            numbers={"unnamed": 1 - coverage.named_customer},
         )
 
 
@@ -150,6 +157,7 @@ def _attempts(result: ImpactResult) -> Iterator[Gap]:
         " come from callers too busy to tell a retry from new work",
         KEY_SNIPPET,
         blind,
+        numbers={"cannot_tell": blind_attempts, "attempts": attempts.total},
     )
 
 
@@ -167,6 +175,11 @@ def _journeys(result: ImpactResult) -> Iterator[Gap]:
                 f" at least {journey.figures.actors.at_least_hit:,} were hit",
                 SESSION_SNIPPET,
                 journey=journey.id,
+                numbers={
+                    "journey": journey.name,
+                    "unknown": 1 - share,
+                    "at_least": journey.figures.actors.at_least_hit,
+                },
             )
 
 
@@ -178,6 +191,7 @@ def _small_numbers(result: ImpactResult) -> Iterator[Gap]:
             "How long did those who tried again usually wait?",
             f"only {wait.n} got through on another try; {RETRIED_NEEDED} are needed for a median",
             "Nothing to add: too few people were affected to say",
+            numbers={"n": wait.n, "needed": RETRIED_NEEDED},
         )
     uptime = result.figures.user_uptime
     if result.figures.requests.total and uptime.during is None and not result.meters:
@@ -186,6 +200,7 @@ def _small_numbers(result: ImpactResult) -> Iterator[Gap]:
             "For which share of their time could people use it?",
             f"fewer than {UPTIME_MIN_ACTORS} known people were active in the window",
             SESSION_SNIPPET if result.figures.actors.total is None else "A longer window",
+            numbers={"needed": UPTIME_MIN_ACTORS, "blind": result.figures.actors.total is None},
         )
 
 
@@ -209,6 +224,7 @@ def _too_quiet(result: ImpactResult) -> Iterator[Gap]:
             " quiet at this hour to say whether they were down",
             "Probe what they use for them, or ask them for their own counts",
             quiet,
+            numbers={"customers": len(quiet), "needed": OUTAGE_MIN_FAILURES},
         )
 
 
@@ -237,6 +253,7 @@ def _clocks(result: ImpactResult) -> Iterator[Gap]:
             f"{hosts:,} hosts report without saying when it arrived, so that their clocks cannot be set"
             f" right, and in {quick:,} attempts requests follow each other within a second",
             "Send with each event when the collector received it",
+            numbers={"hosts": hosts, "attempts": quick},
         )
 
 
@@ -252,6 +269,7 @@ def _power(result: ImpactResult) -> Iterator[Gap]:
             "Did somebody leave whom we would not have noticed?",
             f"of {gone.exposed:,} who failed for good we would have noticed only if {seen:,.0f} had left",
             "Nothing to add: too few people to tell a smaller number from chance",
+            numbers={"exposed": gone.exposed, "seen": round(seen)},
         )
 
 
@@ -277,6 +295,10 @@ def _history(result: ImpactResult) -> Iterator[Gap]:
                 "Ask again when six hours have passed after the window"
                 if min(result.as_of_ms, result.watermark_ms) < result.end_ms + PUT_OFF_MS
                 else "Nothing to add: what began later does not tell it",
+                numbers={
+                    "reason": told_as(net.why),
+                    "later": min(result.as_of_ms, result.watermark_ms) < result.end_ms + PUT_OFF_MS,
+                },
             )
         if (
             isinstance(net, CannotTell) or net.interval.high > 0
@@ -287,6 +309,7 @@ def _history(result: ImpactResult) -> Iterator[Gap]:
                 f"at least {lost.interval.low:,.0f} fewer attempts than usual began, and what fails before"
                 " it reaches us leaves no trace in our logs",
                 "Have browsers and apps report failures of their own, or ask customers for their counts",
+                numbers={"low": round(lost.interval.low)},
             )
     if isinstance(result.figures.lost, CannotTell):
         yield Gap(
@@ -294,6 +317,7 @@ def _history(result: ImpactResult) -> Iterator[Gap]:
             "How many never even tried?",
             result.figures.lost.why,
             "Keep and ingest the logs of at least three earlier weeks",
+            numbers={"reason": told_as(result.figures.lost.why)},
         )
     if isinstance(result.figures.not_returned, CannotTell) and result.figures.attempts.failed:
         yield Gap(
@@ -301,6 +325,7 @@ def _history(result: ImpactResult) -> Iterator[Gap]:
             "Who has not come back since?",
             result.figures.not_returned.why,
             "Keep and ingest earlier weeks, and ask again when a day has passed",
+            numbers={"reason": told_as(result.figures.not_returned.why)},
         )
 
 
@@ -313,6 +338,7 @@ def _time(result: ImpactResult) -> Iterator[Gap]:
             f"{still:,} attempts had failed so shortly before the end of what is seen that another try"
             " may follow",
             "Ask again later",
+            numbers={"open": still},
         )
     given_up = result.figures.attempts.gave_up
     if result.provisional and given_up:
@@ -322,6 +348,10 @@ def _time(result: ImpactResult) -> Iterator[Gap]:
             "Will those who gave up come back?",
             f"what came after is known until {_moment(result)} only",
             f"Ask again after {until:%d %B %Y %H:%M} UTC with the events up to then",
+            numbers={
+                "known_until": rfc3339(min(result.as_of_ms, result.watermark_ms)),
+                "until": rfc3339(result.end_ms + result.horizon_ms),
+            },
         )
 
 

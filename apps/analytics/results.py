@@ -17,6 +17,7 @@ from apps.analytics.measures import (
     WindowedUptime,
 )
 from apps.analytics.names import HIT_GRADES
+from apps.analytics.reasons import reason_from, told_as
 from apps.analytics.stats import Interval, Lost, NetLost
 
 METHOD = "attempt chains 1"
@@ -344,6 +345,8 @@ class Gap:
     closes_by: str
     customers: tuple[int, ...] = ()
     journey: int | None = None
+    numbers: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What stands in the words, so that `story.gap_words` can say them in other languages; times are RFC 3339."""
 
     def as_json(self) -> dict[str, Any]:
         """Question, reason, remedy."""
@@ -354,6 +357,7 @@ class Gap:
             "closes_by": self.closes_by,
             "customers": list(self.customers),
             "journey": self.journey,
+            "numbers": dict(self.numbers),
         }
 
 
@@ -430,7 +434,12 @@ class Carried:
             "as_of_ms": self.as_of_ms,
             "end_ms": self.end_ms,
             "lost": [
-                [*scope, {"why": one.why} if isinstance(one, CannotTell) else asdict(one)]
+                [
+                    *scope,
+                    {"why": one.why, "reason": told_as(one.why)}
+                    if isinstance(one, CannotTell)
+                    else asdict(one),
+                ]
                 for scope, one in self.lost.items()
             ],
             "usual": None if self.usual is None else asdict(self.usual),
@@ -453,7 +462,8 @@ class Carried:
 
 def _lost_from(found: Mapping[str, Any]) -> Lost | CannotTell:
     if "why" in found:
-        return CannotTell(found["why"])
+        reason = found.get("reason")
+        return CannotTell(reason_from(reason) if reason else found["why"])
     return Lost(**{**found, "interval": Interval(**found["interval"])})
 
 

@@ -7,6 +7,8 @@ from math import erfc, sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.analytics.reasons import Why
+
 Z95 = 1.959963984540054
 """Two-sided 95 % quantile of the normal distribution."""
 
@@ -155,10 +157,10 @@ def lost_attempts(
     at = int(np.flatnonzero(offsets == zero)[0])
     used = [k for k in range(1, len(starts)) if e[k, at] > 0]
     if len(used) < WEEKS_NEEDED:
-        return f"only {len(used)} earlier weeks to compare with; three are needed"
+        return Why("only {n} earlier weeks to compare with; three are needed", n=len(used))
     mu, spread = _expect(float(e[0, at]), y[used, at], e[used, at])
     if mu < EXPECTED_NEEDED:
-        return f"only {mu:.0f} attempts were to be expected; 30 are needed"
+        return Why("only {n} attempts were to be expected; 30 are needed", n=round(mu))
     observed = int(y[0, at])
     z = _placebo_z(y[used], e[used], like=mu)
     if len(z) >= PLACEBOS_NEEDED:

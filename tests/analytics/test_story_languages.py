@@ -17,6 +17,7 @@ from apps.analytics import story
 from apps.analytics.attempts import Conduct
 from apps.analytics.measures import CannotTell, NotReturned, Outage, UserUptime
 from apps.analytics.measures.traits import TimesAsMany, TraitImpact
+from apps.analytics.reasons import Why, told_as
 from apps.analytics.results import (
     CLASSES,
     Actors,
@@ -38,6 +39,7 @@ from apps.analytics.results import (
 from apps.analytics.stats import Interval, Lost
 from apps.analytics.story import LANGUAGES, READERS, Voice
 from apps.analytics.story.voice import CATALOGUES
+from apps.analytics.story.words.unknown import REASONS
 from tests.analytics.world import DAY, HOUR, START
 
 OTHERS = sorted(set(LANGUAGES) - {"en"})
@@ -568,3 +570,70 @@ def test_what_may_be_told_is_told_to_everybody():
     for others, public in ((3, set()), (5, {"journey", "hit", "failed"})):
         told = of_crowds([mine, [[("Purchase", "gave_up")]] * others])
         assert {fact.kind for fact in told.facts if fact.public} == public
+
+
+# ---- what is not known ---------------------------------------------------------------------------
+
+AT = "2026-11-03T10:30:00Z"
+WHY = told_as(Why("only {n} people failed for good; {needed} are needed", n=17, needed=30))
+NUMBERS = {
+    "no_events": {},
+    "meter": {"calls": 4120, "where": "Shop"},
+    "sender": {"service": "Shop", "heard": AT, "others": 2},
+    "proxy": {"proxies": 3},
+    "actor": {"journey": "Pay", "unknown": 0.31, "at_least": 4120},
+    "address": {"people": 17},
+    "customer": {"unnamed": 0.004},
+    "attempts": {"cannot_tell": 31, "attempts": 100},
+    "extra_wait": {"n": 7, "needed": 20},
+    "user_uptime": {"needed": 20, "blind": False},
+    "put_off": {"reason": told_as("after the window fewer than usual began too"), "later": True},
+    "net_lost": {"low": 240},
+    "lost_attempts": {
+        "reason": told_as(Why("only {n} earlier weeks to compare with; three are needed", n=2))
+    },
+    "not_returned": {"reason": WHY},
+    "open": {"open": 17},
+    "provisional": {"known_until": AT, "until": AT},
+}
+
+
+@pytest.mark.parametrize(("code", "kept"), NUMBERS.items())
+def test_a_gap_says_its_reason_and_what_closes_it_in_every_language(code, kept):
+    kept = json.loads(json.dumps(kept))
+    said = [story.gap_words(code, kept, voice) for voice in VOICES]
+
+    assert len(set(said)) == len(VOICES)
+    assert len({tuple(numbers("; ".join(one))) for one in said}) == 1, said
+    fact = Fact("gap", f"gaps.{code}", detail={"code": code, "numbers": kept})
+    for voice, (question, why, _) in zip(VOICES[1:], said[1:], strict=True):
+        told = story.words(fact, voice)
+        assert told.startswith(question)
+        assert why in told
+
+
+def test_a_gap_whose_numbers_were_not_kept_is_still_told():
+    fact = Fact("gap", "gaps.not_returned", detail={"code": "not_returned", "question": "Who?"})
+    assert story.words(fact, Voice.of("de")) == (
+        "Wer ist seither nicht wiedergekommen? Das lässt sich nicht sagen: Die Daten lassen es nicht zu."
+    )
+    fact = Fact("gap", "gaps.proxy", detail={"code": "proxy", "question": "Who?"})
+    assert story.words(fact, Voice.of("de")) == (
+        "Eine weitere Frage können wir noch nicht beantworten."
+    )
+
+
+def test_every_reason_of_a_measure_can_be_said_in_other_languages():
+    """What measures refuse with stands in the catalogue, whoever adds one."""
+    text = "".join(
+        path.read_text()
+        for name in ("measures/history", "measures/returns", "impact/assembling", "stats")
+        for path in [Path(story.__file__).parent.parent / f"{name}.py"]
+    )
+    said = re.findall(r'(?:CannotTell|Why|NOT_PASSED =|return)[ (\n]*"([a-z][^"]+ [^"]+)"', text)
+    others = {
+        "user-uptime of the window itself cannot be told",
+        "computed for everybody together only",
+    }
+    assert len(said) > 8
+    assert not set(said) - REASONS - others

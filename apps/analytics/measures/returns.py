@@ -8,6 +8,7 @@ from apps.analytics.daily import Days, actor_day_sql
 from apps.analytics.events import ActorKind
 from apps.analytics.measures.found import CannotTell, Dose, NotReturned, StillAway
 from apps.analytics.names import Week
+from apps.analytics.reasons import Why
 from apps.analytics.sql import Fragment, Runner, events_from, fill, numbers
 from apps.analytics.stats import NEVER, Stratum, excess_gone, log_rank, wilson
 
@@ -55,7 +56,13 @@ def not_returned(
         "SELECT count(DISTINCT actor) FROM chains WHERE class IN ('gave_up', 'came_back')"
     )
     if exposed < EXPOSED_NEEDED:
-        return CannotTell(f"only {exposed} people failed for good; {EXPOSED_NEEDED} are needed")
+        return CannotTell(
+            Why(
+                "only {n} people failed for good; {needed} are needed",
+                n=int(exposed),
+                needed=EXPOSED_NEEDED,
+            )
+        )
     run.table("doses", _DOSES)
     _open_days(run, frame, weeks, days, proxies=proxies, probes=probes)
     first = run.one("SELECT min(first_ts) FROM seen")[0]

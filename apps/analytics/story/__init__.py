@@ -33,7 +33,7 @@ from apps.analytics.story.facts import every_fact, gap_fact, gaps_told
 from apps.analytics.story.opening import opening, worst_journey
 from apps.analytics.story.ranking import EXECUTIVE, MAX_FACTS, RELEVANCE, STAFF, ranked
 from apps.analytics.story.voice import LANGUAGES, Voice
-from apps.analytics.story.words import AS_OF, TELLERS, words
+from apps.analytics.story.words import AS_OF, TELLERS, gap_words, words
 
 __all__ = [
     "EXECUTIVE",
@@ -48,6 +48,7 @@ __all__ = [
     "duration",
     "facts_for",
     "facts_of",
+    "gap_words",
     "got_through",
     "kept",
     "outcome_words",

@@ -331,6 +331,7 @@ def gap_fact(gap: Gap, result: ImpactResult) -> Fact:
             "cannot_tell": figures.attempts.cannot_tell,
             "open": figures.attempts.open,
             "known_until": rfc3339(min(result.as_of_ms, result.watermark_ms)),
+            "numbers": dict(gap.numbers),
             **_sender(gap, result),
         },
     )

@@ -6,5 +6,6 @@ in a message of its own and is put into its place.
 
 from apps.analytics.story.words import business, journeys, openings, people, theirs, unknown  # noqa: F401  (each registers what it tells)
 from apps.analytics.story.words.telling import AS_OF, TELLERS, words
+from apps.analytics.story.words.unknown import gap_words
 
-__all__ = ["AS_OF", "TELLERS", "words"]
+__all__ = ["AS_OF", "TELLERS", "gap_words", "words"]

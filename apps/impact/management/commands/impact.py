@@ -16,6 +16,7 @@ from apps.analytics.story import (
     READERS,
     STAFF,
     Voice,
+    gap_words,
     stands_on,
     story_for,
     tell,
@@ -153,8 +154,10 @@ class Command(BaseCommand):
                     f"  - {gap.question} {_sentence(gap.why)} {_sentence(gap.closes_by)}"
                 )
         else:
-            for sentence in gaps:
-                self.stdout.write(f"  - {sentence.text}")
+            for gap in result.gaps:
+                said = gap_words(gap.code, gap.numbers, voice)
+                if said:
+                    self.stdout.write(f"  - {said[0]} {_sentence(said[1])} {_sentence(said[2])}")
         self.stdout.write(f"\n{stands_on(result, voice)}")
 
 
