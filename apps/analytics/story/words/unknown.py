@@ -285,11 +285,10 @@ def _when(at: str, voice: Voice) -> str:
 def _reason(numbers: Numbers, voice: Voice) -> str:
     """Why a measure refused, by its English message (`reasons.told_as`)."""
     why = numbers.get("reason") or {}
-    if why.get("message") not in REASONS:
+    message = str(why.get("message"))
+    if message not in REASONS:
         return voice.say("the data does not allow it")
-    return voice.say(
-        why["message"], **{name: voice.number(n) for name, n in why["numbers"].items()}
-    )
+    return voice.say(message, **{name: voice.number(n) for name, n in why["numbers"].items()})
 
 
 #: Marks a message for `make messages`: measures know no languages.
