@@ -589,6 +589,10 @@ NUMBERS = {
     "user_uptime": {"needed": 20, "blind": False},
     "put_off": {"reason": told_as("after the window fewer than usual began too"), "later": True},
     "net_lost": {"low": 240},
+    "quiet": {"customers": 3, "needed": 5},
+    "server_time": {},
+    "ingest_time": {"hosts": 4, "attempts": 17},
+    "too_few": {"exposed": 40, "seen": 12},
     "lost_attempts": {
         "reason": told_as(Why("only {n} earlier weeks to compare with; three are needed", n=2))
     },

@@ -181,6 +181,58 @@ def _user_uptime(numbers: Numbers, voice: Voice) -> Said:
     )
 
 
+def _quiet(numbers: Numbers, voice: Voice) -> Said:
+    return (
+        voice.say("Was their own business down?"),
+        voice.many(
+            "all requests of {n} customer failed, and fewer than {needed} are known: too quiet at this hour"
+            " to say whether they were down",
+            "all requests of {n} customers failed, and of each fewer than {needed} are known: too quiet at"
+            " this hour to say whether they were down",
+            numbers["customers"],
+            needed=voice.number(numbers["needed"]),
+        ),
+        voice.say("Probe what they use for them, or ask them for their own counts"),
+    )
+
+
+def _server_time(_: Numbers, voice: Voice) -> Said:
+    return (
+        voice.say("How long did they wait on the way to us?"),
+        voice.say(
+            "what our logs time begins when a request reaches us: waiting on the network is not in it"
+        ),
+        voice.say("Have browsers and apps report how long their calls took"),
+    )
+
+
+def _ingest_time(numbers: Numbers, voice: Voice) -> Said:
+    return (
+        voice.say("Which request came first?"),
+        voice.many(
+            "{hosts} hosts report without saying when it arrived, so that their clocks cannot be set right,"
+            " and in {n} attempt requests follow each other within a second",
+            "{hosts} hosts report without saying when it arrived, so that their clocks cannot be set right,"
+            " and in {n} attempts requests follow each other within a second",
+            numbers["attempts"],
+            hosts=voice.number(numbers["hosts"]),
+        ),
+        voice.say("Send with each event when the collector received it"),
+    )
+
+
+def _too_few(numbers: Numbers, voice: Voice) -> Said:
+    return (
+        voice.say("Did somebody leave whom we would not have noticed?"),
+        voice.say(
+            "of {exposed} who failed for good we would have noticed only if {seen} had left",
+            exposed=voice.number(numbers["exposed"]),
+            seen=voice.number(numbers["seen"]),
+        ),
+        voice.say("Nothing to add: too few people to tell a smaller number from chance"),
+    )
+
+
 def _put_off(numbers: Numbers, voice: Voice) -> Said:
     return (
         voice.say("Did those who never came only put it off?"),
@@ -259,6 +311,10 @@ _TELLERS: dict[str, Callable[[Numbers, Voice], Said]] = {
     "attempts": _attempts,
     "extra_wait": _extra_wait,
     "user_uptime": _user_uptime,
+    "quiet": _quiet,
+    "server_time": _server_time,
+    "ingest_time": _ingest_time,
+    "too_few": _too_few,
     "put_off": _put_off,
     "net_lost": _net_lost,
     "lost_attempts": _lost_attempts,

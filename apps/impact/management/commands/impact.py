@@ -156,8 +156,9 @@ class Command(BaseCommand):
         else:
             for gap in result.gaps:
                 said = gap_words(gap.code, gap.numbers, voice)
-                if said:
-                    self.stdout.write(f"  - {said[0]} {_sentence(said[1])} {_sentence(said[2])}")
+                # Better in English than not at all.
+                question, why, closes_by = said or (gap.question, gap.why, gap.closes_by)
+                self.stdout.write(f"  - {question} {_sentence(why)} {_sentence(closes_by)}")
         self.stdout.write(f"\n{stands_on(result, voice)}")
 
 
