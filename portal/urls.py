@@ -43,6 +43,7 @@ console: list[URLPattern | URLResolver] = [
     path("outreach/", include("apps.outreach.urls")),
     path("guidance/", include("apps.guidance.urls")),
     path("gaps/", include("apps.impact.urls")),
+    path("windows/", include("apps.impact.run_urls")),
     path("", include(catalog_addresses(requests_by_operation))),
     path("", include("apps.telemetry.console_urls")),
     path("", include("apps.accounts.urls")),

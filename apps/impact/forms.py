@@ -5,6 +5,8 @@ from typing import Any
 
 from django import forms
 
+from apps.catalog.models import Service
+from apps.core.fields import UtcField
 from apps.impact.actions import LONGEST_ACCEPTED
 
 
@@ -36,3 +38,29 @@ class AcceptForm(forms.Form):
     def until_at(self) -> datetime:
         """The first moment of the day given, UTC."""
         return datetime.combine(self.cleaned_data["until"], time(), UTC)
+
+
+class WindowForm(forms.Form):
+    """A window of time, and whose traffic."""
+
+    window_from = UtcField(label="From (UTC)")
+    window_to = UtcField(label="To (UTC)", help_text="Up to 7 days after the beginning.")
+    service = forms.ModelChoiceField(
+        queryset=Service.objects.none(),
+        required=False,
+        label="Service",
+        empty_label="All of them",
+        help_text="With one, its traffic alone is looked at.",
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["service"].queryset = Service.objects.order_by("name", "pk")  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a window that ends before it begins where it stands."""
+        cleaned: dict[str, Any] = super().clean() or {}
+        start, end = cleaned.get("window_from"), cleaned.get("window_to")
+        if start and end and end <= start:
+            self.add_error("window_to", "The end must be after the beginning.")
+        return cleaned

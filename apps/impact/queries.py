@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, IntegerField, OrderBy, QuerySet
+from django.db.models import F, IntegerField, OrderBy, OuterRef, QuerySet, Subquery
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Lower
 
@@ -13,7 +13,8 @@ from apps.accounts.models import User
 from apps.analytics.names import HIT_GRADES
 from apps.analytics.story import MAX_FACTS, READERS, STAFF
 from apps.customers.models import Customer
-from apps.impact.models import Gap
+from apps.impact import pictures
+from apps.impact.models import CustomerImpact, Gap, ImpactRun, ImpactSnapshot
 from apps.impact.telling import Told, to_us
 
 __all__ = [
@@ -258,3 +259,38 @@ def blinded(gap: Gap, user: User) -> tuple[list[Customer], int]:
         Customer.objects.visible_to(user).filter(pk__in=gap.customers).order_by(Lower("name"), "pk")
     )
     return list(customers[:MOST_NAMES]), customers.count()
+
+
+def runs_apart() -> QuerySet[ImpactRun]:
+    """Return the windows that were asked for by themselves, the latest first, with their first sentence."""
+    first = ImpactSnapshot.objects.filter(run=OuterRef("pk")).values(text=KT("overall__story__0"))
+    return (
+        ImpactRun.objects.filter(apart=True)
+        .select_related("service", "requested_by")
+        .annotate(sentence=Subquery(first[:1]))
+        .order_by("-pk")
+    )
+
+
+def impact_of_run(run: ImpactRun, user: User) -> Impact | None:
+    """Return what a run found, as this person may read it; None while there is nothing."""
+    return impact_of(ImpactSnapshot.objects.filter(run=run), names_all=user.is_staff)
+
+
+def details_of(
+    impact: Impact | None, user: User, *, sort: str, most: int
+) -> tuple[list[CustomerRow], int, list[Any]]:
+    """Return the customers of a snapshot that `user` may see, how many there are, and its charts."""
+    if impact is None:
+        return [], 0, []
+    rows = CustomerImpact.objects.filter(snapshot=impact.snapshot_id).visible_to(user)
+    ranked = ranked_customers(rows, sort=sort)
+    charts = [
+        pictures.attempts_over_time(impact.result, marks=[]),
+        pictures.journey_steps(impact.result),
+        pictures.uptime_over_time(impact.result, marks=[]),
+        pictures.worst_windows(impact.result),
+        pictures.customers_by_harm(hardest_hit(rows)),
+        pictures.came_back(impact.result),
+    ]
+    return customer_rows(ranked[:most]), rows.count(), charts

@@ -7,6 +7,7 @@ from django import forms
 
 from apps.accounts.models import User
 from apps.catalog.models import Service
+from apps.core.fields import UtcField
 from apps.incidents.actions import MOST_ADVICE, MOST_REASON, MOST_TEXT, TOLD_STATES, needs_reason
 from apps.incidents.models import LIVE, TRANSITIONS, Fault, Incident, State, Update, Visibility
 from apps.incidents.queries import people_for
@@ -36,22 +37,6 @@ STATE_HELP = {
     State.REVIEWED: "we have learned from it",
     State.DISMISSED: "a false alarm, or a duplicate",
 }
-
-
-class UtcField(forms.DateTimeField):
-    """A moment in UTC, to the second."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(
-            input_formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"],
-            widget=forms.DateTimeInput(
-                format="%Y-%m-%dT%H:%M:%S", attrs={"type": "datetime-local", "step": "1"}
-            ),
-            error_messages=dict.fromkeys(
-                ("required", "invalid"), "Give a date and time, such as 2026-11-22 10:04."
-            ),
-            **options,
-        )  # fmt: skip
 
 
 if TYPE_CHECKING:

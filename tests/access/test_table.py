@@ -106,6 +106,11 @@ GET  /console/outreach/{outreach}/deliveries/{delivery}/settle/   in  405  405  
 GET  /console/guidance/                                           in  403  403  200  200  200  200  200  200
 GET  /console/guidance/new/                                       in  403  403  403  403  403  200  200  200
 GET  /console/guidance/502/anyone/                                in  403  403  200  200  200  200  200  200
+GET  /console/windows/                                            in  403  403  200  200  200  200  200  200
+GET  /console/windows/new/                                        in  403  403  403  403  403  200  200  200
+GET  /console/windows/{window}/                                   in  403  403  200  200  200  200  200  200
+GET  /console/windows/{window}/cancel/                            in  403  403  403  403  403  405  405  405
+GET  /console/windows/{window}/again/                             in  403  403  403  403  403  405  405  405
 GET  /console/gaps/                                               in  403  403  200  200  200  200  200  200
 GET  /console/gaps/coverage/                                      in  403  403  200  200  200  200  200  200
 GET  /console/gaps/{gap}/                                         in  403  403  200  200  200  200  200  200
@@ -256,6 +261,11 @@ POST /console/outreach/{outreach}/deliveries/{delivery}/settle/   in  403  403  
 POST /console/guidance/                                           in  403  403  405  405  405  405  405  405
 POST /console/guidance/new/                                       in  403  403  403  403  403  200  200  200
 POST /console/guidance/502/anyone/                                in  403  403  403  403  403  200  200  200
+POST /console/windows/                                            in  403  403  405  405  405  405  405  405
+POST /console/windows/new/                                        in  403  403  403  403  403  422  422  422
+POST /console/windows/{window}/                                   in  403  403  405  405  405  405  405  405
+POST /console/windows/{window}/cancel/                            in  403  403  403  403  403  303  303  303
+POST /console/windows/{window}/again/                             in  403  403  403  403  403  303  303  303
 POST /console/gaps/                                               in  403  403  405  405  405  405  405  405
 POST /console/gaps/coverage/                                      in  403  403  405  405  405  405  405  405
 POST /console/gaps/{gap}/                                         in  403  403  405  405  405  405  405  405

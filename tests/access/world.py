@@ -1,6 +1,7 @@
 """Two customers with everything that can belong to one, and a person for every role."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db import connection
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -12,7 +13,7 @@ from apps.customers.actions import begin_import
 from apps.customers.jobs import run_next as run_import
 from apps.customers.models import Attribute, Customer, CustomerJourney, IdentificationRule, Kind
 from apps.guidance import actions as guidance
-from apps.impact.models import Gap
+from apps.impact.models import Gap, ImpactRun
 from apps.incidents.models import Severity
 from apps.outreach.models import Delivery, Outreach
 from apps.statuspage.actions import report_mismatch
@@ -75,6 +76,9 @@ def make_access_world() -> World:
     update = drafted(incident, told.alice)
     Severity.objects.create(
         incident=incident, kind=Kind.BUSINESS, level=2, reason="60 of 480 failed"
+    )
+    window = ImpactRun.objects.create(
+        window_from=NOW - timedelta(hours=1), window_to=NOW, apart=True, created_at=NOW
     )
     gap = Gap.objects.create(
         code="no_actor",
@@ -147,6 +151,7 @@ def make_access_world() -> World:
         "import": taken.pk,
         "tenet": tenet.slug,
         "gap": gap.pk,
+        "window": window.pk,
         "chart": "0" * 64,
         "report": report.pk,
         "person": invited.user_id,

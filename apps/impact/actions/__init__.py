@@ -8,14 +8,24 @@ from apps.impact.actions.gaps import (
     assign_gap,
     reopen_gap,
 )
-from apps.impact.actions.runs import UnableToRequestRun, cancel_run, request_run
+from apps.impact.actions.runs import (
+    LONGEST,
+    AskedAlready,
+    UnableToRequestRun,
+    ask_run,
+    cancel_run,
+    request_run,
+)
 
 __all__ = [
+    "LONGEST",
     "LONGEST_ACCEPTED",
+    "AskedAlready",
     "UnableToAccept",
     "UnableToAssign",
     "UnableToRequestRun",
     "accept_gap",
+    "ask_run",
     "assign_gap",
     "cancel_run",
     "reopen_gap",

@@ -33,6 +33,8 @@ class ImpactRun(Claimable):
     service = models.ForeignKey(Service, null=True, blank=True, on_delete=models.CASCADE)
     # Earlier weeks are not read anew but carried from the last whole run: what a minute leaves time for.
     light = models.BooleanField(default=False)
+    # Asked for by itself, of any window; the others belong to an incident.
+    apart = models.BooleanField(default=False)
     state = models.CharField(max_length=20, choices=RunState, default=RunState.QUEUED)
     progress = models.PositiveSmallIntegerField(default=0)  # percent
     error = models.TextField(blank=True)

@@ -1,10 +1,12 @@
 """Pages on which an incident is declared and changed."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST
 
 from apps.accounts.access import PortalRequest, allowed
@@ -33,7 +35,9 @@ from apps.incidents.views.common import incident_or_404, render_form, see, send_
 def declare(request: PortalRequest) -> HttpResponse:
     """Open an incident."""
     now = timezone.now()
-    form = DeclareForm(request.POST or None, now=now, initial={"started_at": now})
+    form = DeclareForm(
+        request.POST or None, now=now, initial={"started_at": _asked_about(request) or now}
+    )
     if request.method == "POST" and form.is_valid():
         try:
             incident = actions.declare(user=request.user, now=now, **form.cleaned_data)
@@ -181,3 +185,12 @@ def _shown(name: str, value: Any) -> str:
     if name == "started_at":
         return f"{value:%d %b %Y %H:%M:%S} UTC"
     return str(value) if value else "nothing"
+
+
+def _asked_about(request: PortalRequest) -> datetime | None:
+    """Return the beginning of the window that somebody comes from, if their link names one."""
+    try:
+        found = parse_datetime(request.GET.get("started_at", ""))
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found else None

@@ -28,6 +28,7 @@ class Crowd:
     incident: Incident
     outreach: Outreach
     gap: Gap
+    window: int  # key of a run that stands by itself
 
 
 @transaction.atomic
@@ -59,4 +60,5 @@ def gather(*, customers: int, services: int, incidents: int, now: datetime) -> C
         incident=handled[0],
         outreach=outreach[0],
         gap=gap,
+        window=gap.latest_snapshot.run_id,
     )

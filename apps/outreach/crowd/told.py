@@ -106,6 +106,7 @@ def _impact(handled: list[Incident], accounts: Sequence[Customer]) -> None:
             ImpactRun(
                 window_from=one.started_at,
                 window_to=one.started_at + timedelta(minutes=26),
+                apart=True,  # each stands for a window that somebody asked for as well
                 state=RunState.DONE,
                 progress=100,
                 created_at=one.started_at + timedelta(minutes=30),
