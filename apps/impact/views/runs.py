@@ -19,7 +19,7 @@ from apps.impact.forms import WindowForm
 from apps.impact.models import ImpactRun, RunState
 from apps.telemetry import queries as telemetry
 
-MOST_CUSTOMERS = 50
+MOST_CUSTOMERS = 20
 
 
 @allowed("console")
