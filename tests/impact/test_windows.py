@@ -77,6 +77,7 @@ def test_the_beginning_goes_on_to_the_form_of_an_incident(signed_in):
         ({"window_to": "2026-11-22T22:15:00"}, "The end must be after the beginning."),
         ({"window_from": "", "window_to": "soon"}, "Give a date and time"),
         ({"window_from": "2126-01-01T00:00:00", "window_to": "2126-01-01T01:00:00"}, "in the future"),
+        ({"window_to": "2126-01-01T00:00:00"}, "ends in the future"),
         ({"window_from": "2020-01-01T00:00:00", "window_to": "2020-01-01T01:00:00"}, "The first event that we have"),
         ({"window_from": "2026-11-10T00:00:00"}, "7 days long"),
         ({"service": "99999"}, "valid choice"),
@@ -130,11 +131,13 @@ def test_it_can_be_stopped_and_nothing_is_kept(signed_in, traffic):
     cancel = reverse("runs:cancel", args=[run.pk])
     assert signed_in.get(cancel).status_code == 405
     assert signed_in.post(cancel).status_code == 303
+    assert AuditEvent.objects.filter(action="run.cancel").count() == 1
 
     assert not jobs.run_next(clock=lambda: NOW)
     page = signed_in.get(reverse("runs:run", args=[run.pk]), follow=True).content.decode()
     assert "Nothing was kept of it." in page
     assert "It had ended already." in signed_in.post(cancel, follow=True).content.decode()
+    assert AuditEvent.objects.filter(action="run.cancel").count() == 1, "it was stopped once"
 
 
 def test_a_failure_says_what_to_do(signed_in, traffic):

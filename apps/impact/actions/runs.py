@@ -79,6 +79,10 @@ def ask_run(
         raise UnableToRequestRun("Your role does not let you do this.")
     if first_event is None:
         raise UnableToRequestRun("There are no events yet. Send some first.")
+    if window_to > now:
+        raise UnableToRequestRun(
+            "The window ends in the future: only what has happened already can be told."
+        )
     if window_to <= first_event:
         raise UnableToRequestRun(
             f"The first event that we have is of {first_event:%d %B %Y %H:%M} UTC; this window ends before it."
@@ -110,13 +114,16 @@ def ask_run(
 
 
 @transaction.atomic
-def cancel_run(*, run: ImpactRun, now: datetime) -> bool:
+def cancel_run(*, run: ImpactRun, now: datetime, user: User | None = None) -> bool:
     """Stop a run that has not finished; say whether there was anything to stop.
 
-    A worker in the middle of it finds its claim gone and keeps nothing.
+    A worker in the middle of it finds its claim gone and keeps nothing. `user`: who stopped it, for the record.
     """
-    return bool(
+    stopped = bool(
         ImpactRun.objects.filter(pk=run.pk, state__in=[RunState.QUEUED, RunState.RUNNING]).update(
             state=RunState.CANCELLED, claim_token=None, lease_until=None, finished_at=now
         )
     )
+    if stopped and user:
+        AuditEvent.note(at=now, user=user, action="run.cancel", target=run, before=str(run))
+    return stopped

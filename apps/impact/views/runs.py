@@ -94,7 +94,7 @@ def run_page(request: PortalRequest, pk: int) -> HttpResponse:
 def cancel(request: PortalRequest, pk: int) -> HttpResponse:
     """Stop a computation that has not ended."""
     run = _run(pk)
-    if not actions.cancel_run(run=run, now=timezone.now()):
+    if not actions.cancel_run(run=run, now=timezone.now(), user=request.user):
         messages.info(request, "It had ended already.")
     return SeeOther(reverse("runs:run", args=[pk]))
 
