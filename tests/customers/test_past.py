@@ -23,7 +23,7 @@ def deliver(*events):
     body = b"".join(
         json.dumps({"status": 200, "service": "shop"} | e).encode() + b"\n" for e in events
     )
-    actions.accept_events(body=body, key=key, idempotency_key="", array=False, now=NOW)
+    actions.accept_events(body=body, key=key, idempotency_key="", form="ndjson", now=NOW)
 
 
 def request(days_ago: int, customer: str = "acme", **more):

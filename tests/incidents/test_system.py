@@ -261,7 +261,9 @@ def traffic(db):
     ]
     common = {"ts": NOW.isoformat(), "status": 200, "service": "shop"}
     body = b"".join(json.dumps(common | one).encode() + b"\n" for one in events)
-    telemetry.accept_events(body=body, key=key, idempotency_key="", array=False, now=timezone.now())
+    telemetry.accept_events(
+        body=body, key=key, idempotency_key="", form="ndjson", now=timezone.now()
+    )
     return Service.objects.get()
 
 

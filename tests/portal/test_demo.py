@@ -48,7 +48,7 @@ def test_once_tells_the_story_and_leaves_nothing(tmp_path):
     assert "What we cannot tell" in done.stdout
     simulated = done.stdout.partition("told as a story")[2]
     assert "tried to buy something" in simulated
-    assert "All 40 businesses" in simulated
+    assert "Hit hardest: Birch Kitchens (simulated)" in simulated
     assert processes_of(tmp_path) == []
 
 
