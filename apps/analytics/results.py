@@ -231,6 +231,7 @@ class JourneyImpact:
             "id": self.id,
             "name": self.name,
             "declared": self.declared,
+            "done": self.done,
             "verb": self.verb,
             **self.figures.as_json(),
             "blocked_at": [{"step": b.step, "actors": b.actors} for b in self.blocked_at],

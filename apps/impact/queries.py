@@ -54,6 +54,9 @@ class JourneyRow:
     """What happened to attempts at one journey."""
 
     name: str
+    done: (
+        int | None
+    )  # the operation that completes it: attempts at it are the journey's; older answers do not say
     attempts: Mapping[str, Any]
     people: Mapping[str, Any]
     blocked: int  # people who failed before its last step and got no further
@@ -162,6 +165,7 @@ def _journey(one: Mapping[str, Any]) -> JourneyRow:
     blocked = sum(step.get("actors") or 0 for step in one.get("blocked_at") or [])
     return JourneyRow(
         name=str(one.get("name", "")),
+        done=one.get("done"),
         attempts=attempts,
         people=one.get("people") or {},
         blocked=blocked,

@@ -3,14 +3,23 @@
 from base64 import b32encode
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from django.utils.crypto import salted_hmac
 
-from apps.analytics.attempts import Attempt, Frame, Try, reads, sample_attempts
+from apps.analytics.attempts import (
+    DAY_MS,
+    DEFAULT_WINDOW_S,
+    Attempt,
+    Frame,
+    Try,
+    reads,
+    sample_attempts,
+)
 from apps.analytics.events import Outcome
 from apps.analytics.sql import Runner
 from apps.core.computing import computing
+from apps.core.templatetags.portal.times import duration
 from apps.impact import inputs
 from apps.impact.models import ImpactSnapshot
 from apps.telemetry import queries as telemetry
@@ -30,12 +39,14 @@ OUTCOMES = {
 }
 """How an attempt can end, the worst first, and how a page calls it."""
 
+_AGAIN, _BACK = duration(DEFAULT_WINDOW_S), duration(DAY_MS / 1000)
+
 WHY = {
     "first_try": "It worked at once.",
     "slow": "It worked at once, and took longer than promised.",
     "retried": "It worked in the end, after trying again.",
-    "came_back": "It was left alone for more than five minutes; the same person got it done later.",
-    "gave_up": "It was not tried again within five minutes, nor done by the same person within a day.",
+    "came_back": f"It was left alone for more than {_AGAIN}; the same person got it done later.",
+    "gave_up": f"It was not tried again within {_AGAIN}, nor done by the same person within {_BACK}.",
     "open": "It had just failed when this was computed; they may still have tried again.",
     "cannot_tell": "We cannot tell these requests apart as attempts of one person.",
 }
@@ -50,9 +61,13 @@ class TooMany(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class ShownTry:
-    """One request: when, how long it took in ms, what was answered, and how that ended for the caller."""
+    """One request: when, how long it took in ms, what was answered, and how that ended for the caller.
+
+    `gap` is the time since the one before was answered: zero where they overlap, None for the first.
+    """
 
     at: datetime
+    gap: timedelta | None
     took_ms: int
     status: int | None
     ended: str
@@ -67,6 +82,7 @@ class ShownAttempt:
     wanted: str
     outcome: str  # of OUTCOMES
     made: int  # requests
+    lasted: timedelta  # from the first request to the last answer
     tries: list[ShownTry]
 
     @property
@@ -77,9 +93,14 @@ class ShownAttempt:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """Some of the `total` attempts that were asked for."""
+    """Some of the `total` attempts that were asked for.
+
+    `since`: so many more requests of the whole window are here than when the snapshot was computed, because they
+    arrived since; fewer (below zero) where some were erased since. None where the snapshot does not say.
+    """
 
     total: int
+    since: int | None
     attempts: list[ShownAttempt]
 
 
@@ -88,12 +109,14 @@ def sample(
     snapshot: ImpactSnapshot,
     outcome: str | None,
     customers: Collection[int] | None,
+    operation: int | None = None,
     about: str,
 ) -> Sample:
     """Read some of the attempts that a snapshot counted, as it saw them.
 
-    `outcome` is a key of OUTCOMES, `customers` are ids; None is no limit. `about` (an incident's reference, say)
-    decides who is called what. Events of the time it saw that arrived since are in it, those erased since are not.
+    `outcome` is a key of OUTCOMES, `customers` and `operation` are ids; None is no limit. `about` (an
+    incident's reference, say) decides who is called what. Events of the time it saw that arrived since are
+    in it, those erased since are not.
     Raises TooMany above MOST_REQUESTS.
     """
     run = snapshot.run
@@ -117,13 +140,25 @@ def sample(
             f" {MOST_REQUESTS:,}."
         )
     with computing("sample") as con:
-        total, found = sample_attempts(
-            Runner(con), frame, outcome=outcome, customers=customers, size=SIZE, seed=snapshot.pk
+        drawn = sample_attempts(
+            Runner(con),
+            frame,
+            outcome=outcome,
+            customers=customers,
+            operation=operation,
+            size=SIZE,
+            seed=snapshot.pk,
         )
+    counted = (
+        ImpactSnapshot.objects.filter(pk=snapshot.pk)
+        .values_list("overall__requests__total", flat=True)
+        .first()
+    )
     customer_names = {one.id: one.name for one in names.customers.values()}
     operations = {pk: one.name for pk, one in names.operations.items()}
     return Sample(
-        total=total,
+        total=drawn.total,
+        since=None if counted is None else drawn.requests - int(counted),
         attempts=[
             _shown(
                 one,
@@ -131,7 +166,7 @@ def sample(
                 wanted=operations.get(one.operation, ""),
                 about=about,
             )
-            for one in found
+            for one in drawn.attempts
         ],
     )
 
@@ -143,15 +178,22 @@ def _shown(one: Attempt, *, customer: str, wanted: str, about: str) -> ShownAtte
         wanted=wanted,
         outcome=one.outcome,
         made=one.made,
-        tries=[_shown_try(each) for each in one.tries],
+        lasted=timedelta(milliseconds=one.until_ms - one.start_ms),
+        tries=[
+            _shown_try(each, before)
+            for before, each in zip([None, *one.tries], one.tries, strict=False)
+        ],
     )
 
 
-def _shown_try(one: Try) -> ShownTry:
+def _shown_try(one: Try, before: Try | None) -> ShownTry:
     # Cleaning tells more apart than a sender does: who left after a long wait, a failure nobody believes.
     ended = {3: "they left after waiting", 4: "reported as failed, in doubt"}.get(one.outcome)
     return ShownTry(
         at=_moment(one.at_ms),
+        gap=timedelta(milliseconds=max(0, one.at_ms - before.at_ms - before.took_ms))
+        if before
+        else None,
         took_ms=one.took_ms,
         status=one.status,
         ended=ended or _ENDED[Outcome(one.outcome)],

@@ -1,15 +1,19 @@
 """From a number to the attempts under it: as many as were counted, and nobody to be made out."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
 
+from apps.accounts.models import AuditEvent
+from apps.catalog.models import Operation
 from apps.customers.models import Attribute, IdentificationRule
 from apps.impact import jobs
 from apps.impact.models import ImpactSnapshot
 from apps.incidents import jobs as incident_jobs
+from apps.incidents.actions import note_attempts_seen
 from apps.telemetry.models import Segment
 from tests.factories import make_customer, make_user
 from tests.incidents.world import declared, room
@@ -91,7 +95,70 @@ def test_an_account_manager_sees_their_own_customers_alone(client, struck):
     assert client.get(room(struck, "attempts"), {"customer": "acme"}).status_code == 404
 
 
-@pytest.mark.parametrize("asked", [{"outcome": "x"}, {"customer": "nobody"}, {"customer": "\0"}])
+def test_a_journeys_number_leads_to_its_attempts(signed_in, struck):
+    journey = max(
+        ImpactSnapshot.objects.get().result["journeys"], key=lambda one: one["attempts"]["total"]
+    )
+    link = f"{room(struck, 'attempts')}?operation={journey['done']}"
+    assert f'href="{link}"' in signed_in.get(room(struck)).text
+
+    page = signed_in.get(link).text
+
+    total = journey["attempts"]["total"]
+    assert page.count('<tr class="attempt">') == min(20, total)
+    assert f"at {Operation.objects.get(pk=journey['done']).name}" in page
+    assert total < counted()["total"]
+
+
+def test_what_arrived_since_is_told_with_its_gaps_and_the_numbers_stay(signed_in, struck, tmp_path):
+    assert "arrived since" not in signed_in.get(room(struck, "attempts")).text
+    before = counted()
+    lines = (REAL / "nginx_timed.log").read_text().splitlines()
+    some = next(line for line in lines if ":22:16:" in line and '" 200 ' in line)
+    log = tmp_path / "late.log"
+    log.write_text("".join(late(some, *one) for one in [(10, 500), (30, 500), (50, 200)]))
+    call_command("ingest", str(log), stdout=StringIO(), stderr=StringIO())
+
+    page = signed_in.get(room(struck, "attempts"), {"outcome": "retried"}).text
+
+    assert "3 requests of this window arrived since" in page
+    assert page.count('<tr class="attempt">') == before["retried"] + 1
+    assert "<small>20\u00a0s later</small>" in page
+    assert "<small>40\u00a0s in all</small>" in page
+    assert counted() == before
+
+
+def late(line, second, status):
+    """The same request of somebody else, at another second and answered so."""
+    line = re.sub(r":22:\d\d:\d\d ", f":22:16:{second} ", line)
+    line = re.sub(r"\brt=\S+", "rt=0.000", line).replace('" 200 ', f'" {status} ')
+    return re.sub(r'sid="\w+" rid=\w+', f'sid="late" rid={second:032x}\n', line)
+
+
+def test_who_looked_at_whose_requests_is_noted_once_an_hour(signed_in, alice, struck):
+    for _ in range(2):
+        signed_in.get(room(struck, "attempts"))
+        signed_in.get(room(struck, "attempts"), {"customer": "acme", "outcome": "open"})
+
+    lines = AuditEvent.objects.filter(action="incident.attempts").order_by("pk")
+    assert [(one.user_id, one.target, one.after) for one in lines] == [
+        (alice.pk, f"incident:{struck.pk}", {"requests_of": "all"}),
+        (alice.pk, f"incident:{struck.pk}", {"requests_of": "acme"}),
+    ]
+    later = lines[0].at + timedelta(hours=1)
+    assert note_attempts_seen(incident=struck, user=alice, customer=None, now=later)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"outcome": "x"},
+        {"customer": "nobody"},
+        {"customer": "\0"},
+        {"operation": "0"},
+        {"operation": "x"},
+    ],
+)
 def test_what_is_not_there_is_not_found(signed_in, struck, asked):
     assert signed_in.get(room(struck, "attempts"), asked).status_code == 404
 

@@ -23,6 +23,15 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """Some of the `total` attempts that fit; `requests` of the window were read, of whatever customer and operation."""
+
+    total: int
+    requests: int
+    attempts: list["Attempt"]
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One attempt of the window; `tries` holds the first 20 of its requests, `made` says how many there were."""
 
@@ -44,13 +53,14 @@ def sample_attempts(
     *,
     outcome: str | None = None,
     customers: Collection[int] | None = None,
+    operation: int | None = None,
     size: int,
     seed: int,
-) -> tuple[int, list[Attempt]]:
+) -> Drawn:
     """Return how many attempts of the window fit, and `size` of them in the order in which they began.
 
     Which ones depends on `seed` and on the requests alone, so the same question has the same answer.
-    `outcome` and `customers` (ids) narrow; None is no limit. Reads the window once, as `compute` does.
+    `outcome`, `customers` (ids) and `operation` narrow; None is no limit. Reads the window once, as `compute` does.
     """
     clean(run, frame)
     build_chains(run, frame)
@@ -60,9 +70,12 @@ def sample_attempts(
         wanted.append(Fragment(f"class = {literal(outcome)}"))
     if customers is not None:
         wanted.append(fill("customer IN ($ids)", ids=numbers(sorted(customers) or [-1])))
+    if operation is not None:
+        wanted.append(fill("operation = $id", id=operation))
     where = Fragment(" AND ".join(wanted))
     run.table("fitting", fill("SELECT * FROM listed WHERE $where", where=where))
     (total,) = run.one("SELECT count(*) FROM fitting")
+    (requests,) = run.one("SELECT coalesce(sum(n), 0) FROM touched")
     run.table("drawn", fill(_DRAWN, seed=seed, size=size))
     tries: dict[int, list[Try]] = {}
     for place, at, took, status, ended in run.rows(fill(_TRIES, most=MOST_TRIES)):
@@ -71,7 +84,7 @@ def sample_attempts(
         "SELECT loc, customer, operation, actor, class, start_ts, until, tries, fails"
         " FROM drawn ORDER BY start_ts, loc"
     )
-    return int(total), [
+    attempts = [
         Attempt(
             place,
             customer,
@@ -86,6 +99,7 @@ def sample_attempts(
         )
         for place, customer, operation, actor, ended, start, until, made, failed in rows
     ]
+    return Drawn(int(total), int(requests), attempts)
 
 
 _DRAWN = "SELECT * FROM fitting ORDER BY hash(loc, $seed), loc LIMIT $size"

@@ -9,11 +9,12 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from apps.accounts.access import PortalRequest, allowed
+from apps.catalog.models import Operation
 from apps.core.http import number, render_partial
 from apps.customers.models import Customer
 from apps.impact import comparing, samples
 from apps.impact.queries import READERS, STAFF, customer_rows
-from apps.incidents import queries
+from apps.incidents import actions, queries
 from apps.incidents.models import (
     State,
 )
@@ -166,12 +167,17 @@ def attempts(request: PortalRequest, pk: int) -> HttpResponse:
     visible = Customer.objects.visible_to(request.user)
     slug = request.GET.get("customer")
     customer = get_object_or_404(visible, slug=slug.replace("\0", "")) if slug else None
+    asked = request.GET.get("operation")
+    operation = get_object_or_404(Operation, pk=number(asked)) if asked else None
     of = None if request.user.is_staff else set(visible.values_list("pk", flat=True))
     snapshot = queries.snapshots(incident).defer("result").select_related("run__service").first()
     context: dict[str, Any] = {
         "incident": incident,
         "snapshot": snapshot,
         "customer": customer,
+        "operation": operation,
+        "of_all": query_with(request, customer=None),
+        "at_all": query_with(request, operation=None),
         "outcome": outcome,
         "why": samples.WHY.get(outcome or ""),
         "tabs": [
@@ -189,10 +195,15 @@ def attempts(request: PortalRequest, pk: int) -> HttpResponse:
                 snapshot=snapshot,
                 outcome=outcome,
                 customers={customer.pk} if customer else of,
+                operation=operation.pk if operation else None,
                 about=incident.reference,
             )
         except samples.TooMany as error:
             context["too_many"] = str(error)
+        else:
+            actions.note_attempts_seen(
+                incident=incident, user=request.user, customer=customer, now=timezone.now()
+            )
     return render(request, "incidents/attempts.html", context)
 
 
