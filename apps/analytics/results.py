@@ -106,12 +106,17 @@ class Attempts:
 
 @dataclass(frozen=True, slots=True)
 class ExtraWait:
-    """Seconds waited beyond the usual by those who got through only after a failure."""
+    """Seconds waited beyond the usual by those who got through only after a failure.
+
+    `paused` is the part of `sum` that stands for people who paused for longer than W before they tried
+    again (`attempts.pauses`): an estimate, where all the rest was seen. It is in no quantile and not in `n`.
+    """
 
     sum: float = 0.0
     p50: float | None = None
     p95: float | None = None
     n: int = 0
+    paused: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +163,7 @@ class Figures:
                 "sum": _rounded(self.extra_wait.sum, 3),
                 "p50": _rounded(self.extra_wait.p50, 3),
                 "p95": _rounded(self.extra_wait.p95, 3),
+                "paused": _rounded(self.extra_wait.paused, 3),
             },
             "user_uptime": {
                 "before": _rounded(self.user_uptime.before, 6),

@@ -25,6 +25,7 @@ from apps.analytics.attempts.cleaning import (
 from apps.analytics.attempts.frame import DAY_MS, DEFAULT_WINDOW_S, HOUR_MS, Frame, reads
 from apps.analytics.attempts.listing import list_attempts
 from apps.analytics.attempts.meter import BrokenMeter, Conduct
+from apps.analytics.attempts.pauses import Pauses, find_pauses
 from apps.analytics.attempts.sampling import Attempt, Try, sample_attempts
 
 __all__ = [
@@ -37,12 +38,14 @@ __all__ = [
     "Cleaned",
     "Conduct",
     "Frame",
+    "Pauses",
     "Try",
     "attempt_sql",
     "behind_proxies_sql",
     "build_chains",
     "clean",
     "clean_sql",
+    "find_pauses",
     "list_attempts",
     "reads",
     "remove_duplicates",

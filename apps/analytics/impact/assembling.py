@@ -209,6 +209,13 @@ def assemble(
             "proxy_addresses": len(facts.cleaned.proxies),
             "probes_by_rhythm": len(facts.cleaned.probes),
             "retried_with_wait": figures.extra_wait.n,
+            "pauses": facts.pauses
+            and {
+                "learned_from": facts.pauses.seen,
+                "median_s": round(facts.pauses.median_ms / 1000, 1),
+                "spread": round(facts.pauses.spread, 3),
+                "beyond_w": round(facts.pauses.beyond, 4),
+            },
             "uptime_actors": figures.user_uptime.actors,
             "uptime_one_actor_in": facts.uptime_one_in,
         },

@@ -9,8 +9,10 @@ from apps.analytics.attempts import (
     HOUR_MS,
     Cleaned,
     Frame,
+    Pauses,
     build_chains,
     clean,
+    find_pauses,
 )
 from apps.analytics.daily import Days
 from apps.analytics.measures import (
@@ -58,6 +60,7 @@ class Facts:
     blocked: dict[int, list[Blocked]] = field(default_factory=dict)
     uptime: dict[int | None, UserUptime] = field(default_factory=dict)
     uptime_one_in: int = 1
+    pauses: Pauses | None = None
     quick: int = 0
     """Attempts whose requests follow each other within a second."""
     windowed: WindowedUptime | CannotTell = field(
@@ -91,6 +94,7 @@ def gather(
     run.step("finding failures and what followed")
     build_chains(run, frame)
     _add_usual_latency(run, frame)
+    facts.pauses = find_pauses(run, frame)
     run.step("counting attempts")
     facts.touched = _by_scope(run.rows(_TOUCHED_CELLS))
     if facts.stopped:
@@ -191,17 +195,15 @@ def _by_scope(rows: Iterable[Row]) -> dict[Scope, Row]:
 def _add_usual_latency(run: Runner, frame: Frame) -> None:
     usual = measures.usual_latency(run, frame)
     table = rows_of([(op, round(ms)) for op, ms in sorted(usual.items())] or [(0, 0)], "(op, ms)")
+    run.table("usual", fill("SELECT * FROM $table", table=table))
     run.table(
         "told",
-        fill(
-            """
-            SELECT c.customer, c.operation, c.actor, c.class,
-                   CASE WHEN class = 'retried'
-                        THEN greatest(0, ok_until - start_ts - coalesce(u.ms, 0)) / 1000.0 END AS extra
-            FROM chains c LEFT JOIN (SELECT * FROM $table) u ON u.op = c.operation
-            """,
-            table=table,
-        ),
+        """
+        SELECT c.customer, c.operation, c.actor, c.class,
+               CASE WHEN class = 'retried'
+                    THEN greatest(0, ok_until - start_ts - coalesce(u.ms, 0)) / 1000.0 END AS extra
+        FROM chains c LEFT JOIN usual u ON u.op = c.operation
+        """,
     )
 
 
@@ -232,6 +234,10 @@ def _count_attempts(run: Runner, facts: Facts) -> None:
     for kind, ident, n in lonely:
         cell = facts.attempts.setdefault((kind, int(ident)), {})
         cell["cannot_tell"] = cell.get("cannot_tell", 0) + int(n)
+    paused = {
+        (kind, int(ident)): int(ms) / 1000
+        for kind, ident, ms in run.rows(_ended_cells("paused", "sum(ms)", "", where="ms > 0"))
+    }
     for kind, ident, total, p50, p95, n in run.rows(
         _ended_cells(
             "told",
@@ -241,12 +247,16 @@ def _count_attempts(run: Runner, facts: Facts) -> None:
         )
     ):
         enough = n >= RETRIED_NEEDED
+        beyond = paused.pop((kind, int(ident)), 0.0)
         facts.waits[kind, int(ident)] = ExtraWait(
-            float(total or 0),
+            round(float(total or 0) + beyond, 3),  # whole ms, in whatever order they were added up
             float(p50) if enough else None,
             float(p95) if enough else None,
             int(n),
+            beyond,
         )
+    for scope, beyond in paused.items():
+        facts.waits[scope] = ExtraWait(beyond, paused=beyond)
 
 
 def _ended_cells(table: str, what: str, by: str, where: str = "true") -> str:

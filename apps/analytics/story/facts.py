@@ -110,7 +110,13 @@ def _waiting_facts(result: ImpactResult) -> Iterator[Fact]:
             **_counted(wait.sum),
             score=score(2.0, wait.n),
             public=public_part("retried", result),
-            detail={"attempts": wait.n, "p50": wait.p50, "p95": wait.p95, "sum": wait.sum},
+            detail={
+                "attempts": wait.n,
+                "p50": wait.p50,
+                "p95": wait.p95,
+                "sum": wait.sum,
+                "paused": wait.paused,
+            },
         )
     if slow := result.figures.attempts.slow:
         yield Fact("slow", "attempts.slow", **_counted(slow), score=score(1.0, slow))

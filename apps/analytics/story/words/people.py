@@ -48,6 +48,10 @@ def _hit_at_least(fact: Fact, voice: Voice) -> str:
     )
 
 
+SOME_PAUSED = 0.01
+"""From this share of the waiting on, the sum is told as what it is: in part an estimate."""
+
+
 @tells("waiting")
 def _waiting(fact: Fact, voice: Voice) -> str:
     n, p50, p95 = fact.detail["attempts"], fact.detail["p50"], fact.detail["p95"]
@@ -57,6 +61,15 @@ def _waiting(fact: Fact, voice: Voice) -> str:
             "{n} attempt got through on another try, after {sum} of extra waiting.",
             "{n} attempts got through on another try, after {sum} of extra waiting in all.",
             n,
+            sum=total,
+        )
+    if fact.detail.get("paused", 0) >= SOME_PAUSED * fact.detail["sum"]:
+        return voice.say(
+            "Those who tried again until it worked ({attempts}) waited {half} longer than usual, one in"
+            " twenty over {most}; about {sum} in all, with those who paused for more than five minutes.",
+            attempts=some_attempts(voice, n),
+            half=voice.duration(p50),
+            most=voice.duration(p95),
             sum=total,
         )
     return voice.say(
