@@ -319,18 +319,21 @@ class AuditEvent(models.Model):
     ) -> "AuditEvent":
         """Write one line of the log; from where it came is known by itself."""
         place = here()
-        # The model's own name: who is signed in comes wrapped in another class.
-        label = target if isinstance(target, str) else f"{target._meta.model_name}:{target.pk}"  # noqa: SLF001  (Django documents it)
         return AuditEvent.objects.create(
             at=at,
             user=user,
             action=action,
-            target=label,
+            target=target if isinstance(target, str) else AuditEvent.target_of(target),
             before=before,
             after=after,
             address=place.address,
             agent=place.agent,
         )
+
+    @staticmethod
+    def target_of(row: models.Model) -> str:
+        """Return how lines of the log name a row: its model's own name (of who is signed in, too) and key."""
+        return f"{row._meta.model_name}:{row.pk}"  # noqa: SLF001  (Django documents it)
 
 
 class AuditHead(models.Model):

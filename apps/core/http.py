@@ -32,3 +32,13 @@ def render_partial(
     response = render(request, template, context, status=status)
     patch_vary_headers(response, ["HX-Request"])
     return response
+
+
+def query_with(request: HttpRequest, **changes: str | None) -> str:
+    """Return the query of this address with some parameters changed, or left out (None)."""
+    query = request.GET.copy()
+    for name, value in changes.items():
+        query.pop(name, None)
+        if value is not None:
+            query[name] = value
+    return query.urlencode()

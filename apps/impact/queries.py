@@ -276,6 +276,21 @@ def runs_apart() -> QuerySet[ImpactRun]:
     )
 
 
+def snapshots_of(run: ImpactRun) -> QuerySet[ImpactSnapshot]:
+    """Return all answers to the question that `run` asked: the same window by itself, the newest first."""
+    return (
+        ImpactSnapshot.objects.filter(
+            run__apart=True,
+            run__window_from=run.window_from,
+            run__window_to=run.window_to,
+            run__service=run.service,
+        )
+        .defer("result", "overall")
+        .select_related("run__service")
+        .order_by("-pk")
+    )
+
+
 def impact_of_run(run: ImpactRun, user: User) -> Impact | None:
     """Return what a run found, as this person may read it; None while there is nothing."""
     return impact_of(ImpactSnapshot.objects.filter(run=run), names_all=user.is_staff)

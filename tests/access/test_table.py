@@ -109,6 +109,9 @@ GET  /console/guidance/502/anyone/                                in  403  403  
 GET  /console/windows/                                            in  403  403  200  200  200  200  200  200
 GET  /console/windows/new/                                        in  403  403  403  403  403  200  200  200
 GET  /console/windows/{window}/                                   in  403  403  200  200  200  200  200  200
+GET  /console/windows/{window}/attempts/                         in  403  403  200  200  200  200  200  200
+GET  /console/windows/{window}/compare/                          in  403  403  200  200  200  200  200  200
+GET  /console/windows/{window}/customers/                        in  403  403  200  200  200  200  200  200
 GET  /console/windows/{window}/cancel/                            in  403  403  403  403  403  405  405  405
 GET  /console/windows/{window}/again/                             in  403  403  403  403  403  405  405  405
 GET  /console/gaps/                                               in  403  403  200  200  200  200  200  200
@@ -264,6 +267,9 @@ POST /console/guidance/502/anyone/                                in  403  403  
 POST /console/windows/                                            in  403  403  405  405  405  405  405  405
 POST /console/windows/new/                                        in  403  403  403  403  403  422  422  422
 POST /console/windows/{window}/                                   in  403  403  405  405  405  405  405  405
+POST /console/windows/{window}/attempts/                         in  403  403  405  405  405  405  405  405
+POST /console/windows/{window}/compare/                          in  403  403  405  405  405  405  405  405
+POST /console/windows/{window}/customers/                        in  403  403  405  405  405  405  405  405
 POST /console/windows/{window}/cancel/                            in  403  403  403  403  403  303  303  303
 POST /console/windows/{window}/again/                             in  403  403  403  403  403  303  303  303
 POST /console/gaps/                                               in  403  403  405  405  405  405  405  405

@@ -182,7 +182,7 @@ NOT_WATCHED = {"accounts_usersession", "django_session", "portal_cache", "django
 
 
 #: Table -> the rows that count as a change: all but the one line that a GET may write, and the audit log is for.
-READING_WRITES = {"accounts_auditevent": " WHERE action <> 'incident.attempts'"}
+READING_WRITES = {"accounts_auditevent": " WHERE action <> 'impact.attempts'"}
 
 
 def contents() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Windows that somebody asks for by themselves: asked, refused, computed, read, stopped."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.accounts.models import AuditEvent, Role
+from apps.catalog.models import Service
 from apps.impact import actions, jobs
 from apps.impact.models import ImpactRun, RunState
 from apps.telemetry import files
@@ -184,3 +186,101 @@ def test_the_list_asks_as_often_for_many(signed_in, ada, django_assert_max_num_q
     with django_assert_max_num_queries(6):
         page = signed_in.get(reverse("runs:list")).content.decode()
     assert page.count("list-title") == 25
+
+
+@pytest.fixture
+def computed(signed_in, traffic):
+    """A window that was computed, of a customer whose requests are known by where they come from."""
+    make_customer("Acme")
+    ask(signed_in)
+    assert jobs.run_next(clock=lambda: NOW)
+    return ImpactRun.objects.get()
+
+
+def of(run, page, **query):
+    return reverse(f"runs:{page}", args=[run.pk], query=query or None)
+
+
+def test_from_its_numbers_to_the_attempts_under_them(signed_in, ada, computed):
+    attempts = computed.snapshot.result["attempts"]
+    page = signed_in.get(of(computed, "attempts")).text
+
+    assert page.count('<tr class="attempt">') == min(20, attempts["total"]) > 0
+    assert of(computed, "attempts") in signed_in.get(of(computed, "run")).text
+    assert "throughout this window" in page
+    assert f'href="{of(computed, "run")}"' in page
+    line = AuditEvent.objects.get(action="impact.attempts")
+    assert (line.user_id, line.target) == (ada.pk, f"impactrun:{computed.pk}")
+
+
+def test_all_its_customers(signed_in, computed):
+    page = signed_in.get(of(computed, "customers"))
+
+    total = len(computed.snapshot.result["customers"])
+    assert page.context["page"].paginator.count == computed.snapshot.customers.count() <= total
+    assert page.status_code == 200
+
+
+def test_two_answers_to_the_same_question_stand_side_by_side(signed_in, computed):
+    assert "Nothing to compare yet" in signed_in.get(of(computed, "compare")).text
+    assert of(computed, "compare") not in signed_in.get(of(computed, "run")).text
+    signed_in.post(of(computed, "again"))
+    later = ImpactRun.objects.latest("pk")
+    assert later.pk != computed.pk
+    assert jobs.run_next(clock=lambda: NOW + timedelta(hours=1))
+
+    page = signed_in.get(of(later, "compare"))
+
+    assert (page.context["before"].run_id, page.context["after"].run_id) == (computed.pk, later.pk)
+    assert of(later, "compare") in signed_in.get(of(later, "run")).text
+    assert "Requests" in page.text
+    assert signed_in.get(of(later, "compare", before="99999")).status_code == 404
+
+
+def test_what_another_window_found_is_not_shown_under_this_one(signed_in, ada, computed):
+    other = actions.ask_run(
+        window_from=FIRST,
+        window_to=FIRST + timedelta(minutes=9),
+        service=None,
+        first_event=FIRST,
+        user=ada,
+        now=NOW,
+    )
+    assert jobs.run_next(clock=lambda: NOW)
+    pk = other.snapshot.pk
+
+    assert signed_in.get(of(computed, "compare", after=str(pk))).status_code == 404
+
+
+@pytest.mark.parametrize("page", ["attempts", "customers", "compare"])
+def test_before_it_is_computed_its_pages_say_so(signed_in, traffic, page):
+    ask(signed_in)
+    answer = signed_in.get(of(ImpactRun.objects.get(), page))
+    assert answer.status_code == 200
+    assert "Back to the window" in answer.text
+
+
+def test_its_page_asks_as_often_whatever_it_found(
+    signed_in, computed, django_assert_max_num_queries
+):
+    with django_assert_max_num_queries(12):
+        signed_in.get(of(computed, "run"))
+    with django_assert_max_num_queries(9):
+        signed_in.get(of(computed, "compare"))
+    with django_assert_max_num_queries(9):
+        signed_in.get(of(computed, "customers"))
+
+
+def test_the_way_to_an_incident_takes_the_service_along(signed_in, ada, traffic):
+    service = Service.objects.first()
+    Service.objects.update(proposed=False)
+    ask(signed_in, service=str(service.pk))
+    assert jobs.run_next(clock=lambda: NOW)
+    run = ImpactRun.objects.get()
+
+    page = signed_in.get(of(run, "run"))
+
+    assert f"services={service.pk}" in page.context["declare"]
+    form = signed_in.get(page.context["declare"]).text
+    assert re.search(rf'value="{service.pk}"[^>]* checked', form)
+    assert signed_in.get(reverse("incidents:declare", query={"services": "x"})).status_code == 200

@@ -11,9 +11,9 @@ from apps.accounts.models import AuditEvent
 from apps.catalog.models import Operation
 from apps.customers.models import Attribute, IdentificationRule
 from apps.impact import jobs
+from apps.impact.actions import note_attempts_seen
 from apps.impact.models import ImpactSnapshot
 from apps.incidents import jobs as incident_jobs
-from apps.incidents.actions import note_attempts_seen
 from apps.telemetry.models import Segment
 from tests.factories import make_customer, make_user
 from tests.incidents.world import declared, room
@@ -140,13 +140,13 @@ def test_who_looked_at_whose_requests_is_noted_once_an_hour(signed_in, alice, st
         signed_in.get(room(struck, "attempts"))
         signed_in.get(room(struck, "attempts"), {"customer": "acme", "outcome": "open"})
 
-    lines = AuditEvent.objects.filter(action="incident.attempts").order_by("pk")
+    lines = AuditEvent.objects.filter(action="impact.attempts").order_by("pk")
     assert [(one.user_id, one.target, one.after) for one in lines] == [
         (alice.pk, f"incident:{struck.pk}", {"requests_of": "all"}),
         (alice.pk, f"incident:{struck.pk}", {"requests_of": "acme"}),
     ]
     later = lines[0].at + timedelta(hours=1)
-    assert note_attempts_seen(incident=struck, user=alice, customer=None, now=later)
+    assert note_attempts_seen(of=struck, user=alice, customer=None, now=later)
 
 
 @pytest.mark.parametrize(

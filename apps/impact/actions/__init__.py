@@ -8,6 +8,7 @@ from apps.impact.actions.gaps import (
     assign_gap,
     reopen_gap,
 )
+from apps.impact.actions.looking import note_attempts_seen
 from apps.impact.actions.runs import (
     LONGEST,
     AskedAlready,
@@ -28,6 +29,7 @@ __all__ = [
     "ask_run",
     "assign_gap",
     "cancel_run",
+    "note_attempts_seen",
     "reopen_gap",
     "request_run",
 ]

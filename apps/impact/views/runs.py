@@ -16,10 +16,13 @@ from apps.accounts.access import PortalRequest, allowed
 from apps.core.http import SeeOther, render_partial
 from apps.impact import actions, queries
 from apps.impact.forms import WindowForm
-from apps.impact.models import ImpactRun, RunState
+from apps.impact.models import ImpactRun, ImpactSnapshot, RunState
+from apps.impact.views.details import Subject, attempts_page, compare_page, customers_page
 from apps.telemetry import queries as telemetry
 
 MOST_CUSTOMERS = 20
+MOST_ANSWERS = 100
+"""To one question, that can be chosen from."""
 
 
 @allowed("console")
@@ -83,10 +86,36 @@ def run_page(request: PortalRequest, pk: int) -> HttpResponse:
             "sort": sort,
             "waiting": run.state in {RunState.QUEUED, RunState.RUNNING},
             "may_ask": request.user.can("incident.edit"),
+            "answers": queries.snapshots_of(run).count(),
             "declare": _declare_address(run) if request.user.can("incident.declare") else "",
             "now": timezone.now(),
         },
     )
+
+
+@allowed("console")
+@require_safe
+def customers(request: PortalRequest, pk: int) -> HttpResponse:
+    """Show what happened to every customer that this person may see."""
+    run = _run(pk)
+    return customers_page(request, _subject(run), _answer(run))
+
+
+@allowed("console")
+@require_safe
+def attempts(request: PortalRequest, pk: int) -> HttpResponse:
+    """Show some of the attempts under a number, request by request, of the customers that this person may see."""
+    run = _run(pk)
+    return attempts_page(request, _subject(run), _answer(run))
+
+
+@allowed("console")
+@require_safe
+def compare(request: PortalRequest, pk: int) -> HttpResponse:
+    """Show this answer beside another one to the same question: more may have arrived in between."""
+    run = _run(pk)
+    every = queries.snapshots_of(run)
+    return compare_page(request, _subject(run), list(every[:MOST_ANSWERS]), every)
 
 
 @allowed("incident.edit")
@@ -134,8 +163,28 @@ def _run(pk: int) -> ImpactRun:
     )
 
 
+def _answer(run: ImpactRun) -> ImpactSnapshot | None:
+    return queries.snapshots_of(run).filter(run=run).first()
+
+
+def _subject(run: ImpactRun) -> Subject:
+    zone = timezone.get_current_timezone()
+    first, last = run.window_from.astimezone(zone), run.window_to.astimezone(zone)
+    until = f"{last:%H:%M}" if first.date() == last.date() else f"{last:%-d %B %H:%M}"
+    return Subject(
+        row=run,
+        name=f"window {run.pk}",
+        title=f"{first:%-d %B %Y %H:%M} to {until}",
+        href=reverse("runs:run", args=[run.pk]),
+        back="Back to the window",
+        attempts_href=reverse("runs:attempts", args=[run.pk]),
+    )
+
+
 def _declare_address(run: ImpactRun) -> str:
     window = {"started_at": f"{run.window_from:%Y-%m-%dT%H:%M:%S}"}
+    if run.service:
+        window["services"] = str(run.service.pk)
     return f"{reverse('incidents:declare')}?{urlencode(window)}"
 
 

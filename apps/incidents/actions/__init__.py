@@ -20,7 +20,6 @@ from apps.incidents.actions.handling import (
     request_impact,
     set_severity,
 )
-from apps.incidents.actions.looking import note_attempts_seen
 from apps.incidents.actions.telling import (
     MOST_ADVICE,
     MOST_TEXT,
@@ -55,7 +54,6 @@ __all__ = [
     "draft_update",
     "edit",
     "needs_reason",
-    "note_attempts_seen",
     "publish_update",
     "request_impact",
     "resolve",

@@ -44,16 +44,6 @@ def render_form(
     )
 
 
-def query_with(request: PortalRequest, **changes: str | None) -> str:
-    """Return the query of this address with some parameters changed, or left out (None)."""
-    query = request.GET.copy()
-    for name, value in changes.items():
-        query.pop(name, None)
-        if value is not None:
-            query[name] = value
-    return query.urlencode()
-
-
 def send_next(form: Any, **seen: object) -> None:
     """Let the form that comes back say what it was shown beside: the next press knows of it."""
     form.data = form.data.copy()

@@ -10,7 +10,7 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST
 
 from apps.accounts.access import PortalRequest, allowed
-from apps.core.http import form_page
+from apps.core.http import form_page, number
 from apps.customers.models import Kind
 from apps.incidents import actions
 from apps.incidents.forms import (
@@ -35,9 +35,11 @@ from apps.incidents.views.common import incident_or_404, render_form, see, send_
 def declare(request: PortalRequest) -> HttpResponse:
     """Open an incident."""
     now = timezone.now()
-    form = DeclareForm(
-        request.POST or None, now=now, initial={"started_at": _asked_about(request) or now}
-    )
+    first = {
+        "started_at": _asked_about(request) or now,
+        "services": [number(one) for one in request.GET.getlist("services")[:20]],
+    }
+    form = DeclareForm(request.POST or None, now=now, initial=first)
     if request.method == "POST" and form.is_valid():
         try:
             incident = actions.declare(user=request.user, now=now, **form.cleaned_data)

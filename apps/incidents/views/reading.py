@@ -1,24 +1,19 @@
 """The list, the room, and its two long tables."""
 
-from typing import Any
-
 from django.core.paginator import Paginator
-from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from apps.accounts.access import PortalRequest, allowed
-from apps.catalog.models import Operation
-from apps.core.http import number, render_partial
-from apps.customers.models import Customer
-from apps.impact import comparing, samples
-from apps.impact.queries import READERS, STAFF, customer_rows
-from apps.incidents import actions, queries
-from apps.incidents.models import (
-    State,
-)
-from apps.incidents.views.common import incident_or_404, query_with
+from apps.core.http import query_with, render_partial
+from apps.impact.queries import READERS, STAFF
+from apps.impact.views import Subject, attempts_page, compare_page, customers_page
+from apps.incidents import queries
+from apps.incidents.models import Incident, State
+from apps.incidents.views.common import incident_or_404
 
 MOST_SNAPSHOTS = 200
 """Of one incident that can be chosen from: at one every five minutes, two thirds of a day."""
@@ -103,23 +98,7 @@ def room(request: PortalRequest, pk: int) -> HttpResponse:
 def customers(request: PortalRequest, pk: int) -> HttpResponse:
     """Show what it did to every customer that this person may see."""
     incident = incident_or_404(request, pk)
-    sort = request.GET.get("sort", "-gave_up")
-    snapshot = queries.latest_snapshot(incident)
-    page = None
-    if snapshot:
-        found = queries.customers(snapshot=snapshot.pk, user=request.user, sort=sort)
-        page = Paginator(found, 50).get_page(request.GET.get("page"))
-    return render(
-        request,
-        "incidents/customers.html",
-        {
-            "incident": incident,
-            "snapshot": snapshot,
-            "page": page,
-            "rows": customer_rows(page) if page else [],
-            "sort": sort,
-        },
-    )
+    return customers_page(request, _subject(incident), queries.latest_snapshot(incident))
 
 
 @allowed("console")
@@ -128,32 +107,7 @@ def compare(request: PortalRequest, pk: int) -> HttpResponse:
     """Show two snapshots beside each other: what we believed, and what we believe now."""
     incident = incident_or_404(request, pk)
     known = list(queries.compared(incident)[:MOST_SNAPSHOTS])
-    by_pk = {one.pk: one for one in known}
-    asked = [number(request.GET.get(name)) for name in ("before", "after")]
-    if missing := {one for one in asked if one is not None} - by_pk.keys():
-        # A light one that has been followed by others since, of a link that somebody kept.
-        more = list(queries.snapshots(incident).filter(pk__in=missing))
-        known += more
-        by_pk |= {one.pk: one for one in more}
-    if any(one is not None and one not in by_pk for one in asked):
-        raise Http404
-    after = by_pk[asked[1]] if asked[1] else known[0] if known else None
-    earlier = [one for one in known if after and one.pk != after.pk]
-    before = by_pk[asked[0]] if asked[0] else earlier[0] if earlier else None
-    context: dict[str, Any] = {
-        "incident": incident,
-        "known": known,
-        "before": before,
-        "after": after,
-    }
-    if before and after:
-        moved = comparing.moved_customers(user=request.user, before=before.pk, after=after.pk)
-        context |= {
-            "lines": comparing.lines(before.overall, after.overall),
-            "page": Paginator(moved, 50).get_page(request.GET.get("page")),
-            "windows_differ": before.overall.get("window") != after.overall.get("window"),
-        }
-    return render(request, "incidents/compare.html", context)
+    return compare_page(request, _subject(incident), known, queries.snapshots(incident))
 
 
 @allowed("console")
@@ -161,50 +115,20 @@ def compare(request: PortalRequest, pk: int) -> HttpResponse:
 def attempts(request: PortalRequest, pk: int) -> HttpResponse:
     """Show some of the attempts under a number, request by request, of the customers that this person may see."""
     incident = incident_or_404(request, pk)
-    outcome = request.GET.get("outcome") or None
-    if outcome is not None and outcome not in samples.OUTCOMES:
-        raise Http404
-    visible = Customer.objects.visible_to(request.user)
-    slug = request.GET.get("customer")
-    customer = get_object_or_404(visible, slug=slug.replace("\0", "")) if slug else None
-    asked = request.GET.get("operation")
-    operation = get_object_or_404(Operation, pk=number(asked)) if asked else None
-    of = None if request.user.is_staff else set(visible.values_list("pk", flat=True))
     snapshot = queries.snapshots(incident).defer("result").select_related("run__service").first()
-    context: dict[str, Any] = {
-        "incident": incident,
-        "snapshot": snapshot,
-        "customer": customer,
-        "operation": operation,
-        "of_all": query_with(request, customer=None),
-        "at_all": query_with(request, operation=None),
-        "outcome": outcome,
-        "why": samples.WHY.get(outcome or ""),
-        "tabs": [
-            {
-                "label": label,
-                "href": "?" + query_with(request, outcome=key),
-                "current": key == outcome,
-            }
-            for key, label in [(None, "All"), *samples.OUTCOMES.items()]
-        ],
-    }
-    if snapshot:
-        try:
-            context["sample"] = samples.sample(
-                snapshot=snapshot,
-                outcome=outcome,
-                customers={customer.pk} if customer else of,
-                operation=operation.pk if operation else None,
-                about=incident.reference,
-            )
-        except samples.TooMany as error:
-            context["too_many"] = str(error)
-        else:
-            actions.note_attempts_seen(
-                incident=incident, user=request.user, customer=customer, now=timezone.now()
-            )
-    return render(request, "incidents/attempts.html", context)
+    return attempts_page(request, _subject(incident), snapshot)
+
+
+def _subject(incident: Incident) -> Subject:
+    return Subject(
+        row=incident,
+        name=incident.reference,
+        title=incident.title,
+        href=reverse("incidents:room", args=[incident.pk]),
+        back="Back to the room",
+        attempts_href=reverse("incidents:attempts", args=[incident.pk]),
+        is_incident=True,
+    )
 
 
 @allowed("console")

@@ -25,6 +25,9 @@ NAVIGATION: tuple[tuple[str, str, str], ...] = (
     ("Settings", "settings", ""),
 )
 
+#: Pages that only another one leads to, and whose place in the navigation is therefore theirs.
+BELOW = {"runs:list": "incidents:list"}
+
 
 @dataclass(frozen=True)
 class NavItem:
@@ -54,8 +57,18 @@ def nav_items(context: Context) -> list[NavItem]:
     here = [
         href for _, href in found if path == href or (href not in homes and path.startswith(href))
     ]
-    current = max(here, key=len, default=None) or _home_of(path)
+    current = max(here, key=len, default=None) or _above(path) or _home_of(path)
     return [NavItem(label, href, href == current) for label, href in found]
+
+
+def _above(path: str) -> str | None:
+    for below, above in BELOW.items():
+        try:
+            if path.startswith(reverse(below)):
+                return reverse(above)
+        except NoReverseMatch:
+            continue
+    return None
 
 
 def _home_of(path: str) -> str | None:

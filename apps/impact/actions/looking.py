@@ -2,29 +2,29 @@
 
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import models, transaction
 
 from apps.accounts.models import AuditEvent, User
 from apps.customers.models import Customer
-from apps.incidents.models import Incident
 
 NOTED_EVERY = timedelta(hours=1)
-"""One line per person, incident and customer in this time, however often the page is opened."""
+"""One line per person, incident or window, and customer in this time, however often the page is opened."""
 
-_ACTION = "incident.attempts"
+_ACTION = "impact.attempts"
 
 
 def note_attempts_seen(
-    *, incident: Incident, user: User, customer: Customer | None, now: datetime
+    *, of: models.Model, user: User, customer: Customer | None, now: datetime
 ) -> AuditEvent | None:
-    """Note that `user` looked at single requests: of one customer, or of all that they may see.
+    """Note that `user` looked at single requests of an incident or a window.
 
-    Returns the line, None where one of the last hour says so already.
+    Those of one customer, or of all that they may see. Returns the line, None where one of the last hour says
+    so already.
     """
     whose = customer.slug if customer else "all" if user.is_staff else "theirs"
     noted = AuditEvent.objects.filter(
         action=_ACTION,
-        target=f"incident:{incident.pk}",
+        target=AuditEvent.target_of(of),
         user_id=user.pk,
         at__gt=now - NOTED_EVERY,
         after={"requests_of": whose},
@@ -40,6 +40,6 @@ def note_attempts_seen(
             at=now,
             user=user,
             action=_ACTION,
-            target=incident,
+            target=of,
             after={"requests_of": whose},
         )
