@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.db.models import Count
 
 from apps.core.nudge import nudge
-from apps.telemetry import counts, customer_days, rollups
+from apps.telemetry import compaction, counts, customer_days, rollups
 from apps.telemetry.models import CustomerDay, HourCount, OperationCount, Segment, UnnamedGroups
 from apps.telemetry.resolve.sketch import merged
 
@@ -27,7 +27,9 @@ HOURLY_DAYS = 2
 
 HOUR_MS = 3_600_000
 AT_ONCE = 200  # segments that one run counts
+ROUNDS = 20  # ... and so often at most, so that many small deliveries do not pile up
 FOLDED_AT_ONCE = 5_000  # sketches that one run merges
+MOST_DROPPED = 5_000  # files that one run removes
 
 
 def sweep(*, now: datetime) -> None:
@@ -36,9 +38,14 @@ def sweep(*, now: datetime) -> None:
     The file `.swept` remembers when: both look at all files there are.
     """
     count_segments()
-    count_customers()
+    for _ in range(ROUNDS):
+        if count_customers() < AT_ONCE:
+            break
     fold_counts()
     drop_old_counts()
+    drop_replaced(now=now)
+    if compaction.due(now=now):
+        nudge("telemetry.compact", queue="impact")
     root = Path(settings.EVENTS_DIR)
     mark = root / SWEPT
     if root.is_dir() and not (mark.exists() and mark.stat().st_mtime > (now - GRACE).timestamp()):
@@ -65,6 +72,18 @@ def sweep_orphans(*, now: datetime) -> int:
     return removed
 
 
+def drop_replaced(*, now: datetime, grace: timedelta = GRACE) -> int:
+    """Remove files that were replaced so long ago that no reader has them in hand; return how many."""
+    root = Path(settings.EVENTS_DIR)
+    old = Segment.objects.filter(deleted_at__lte=now - grace).order_by("pk")
+    gone = list(old.values_list("pk", "path")[:MOST_DROPPED])
+    for _, path in gone:
+        (root / path).unlink(missing_ok=True)
+    # The rows last: whoever is killed before has them find the files again.
+    Segment.objects.filter(pk__in=[pk for pk, _ in gone]).delete()
+    return len(gone)
+
+
 def count_segments() -> int:
     """Count the segments that were stored before there were counts; return how many were counted."""
     root = Path(settings.EVENTS_DIR)
@@ -76,7 +95,7 @@ def count_segments() -> int:
         except FileNotFoundError:
             continue  # replaced meanwhile
         with transaction.atomic():
-            if Segment.objects.filter(pk=pk, counted=False).update(counted=True):
+            if Segment.objects.live().filter(pk=pk, counted=False).update(counted=True):
                 counts.save([(min_ts // HOUR_MS, found)])
                 done += 1
     return done
@@ -94,7 +113,9 @@ def count_customers() -> int:
             continue  # replaced meanwhile
         found[pk] = customer_days.of_events(table)
     with transaction.atomic():
-        mine = Segment.objects.select_for_update().filter(pk__in=found, customers_counted=False)
+        # A file that was replaced meanwhile goes uncounted: what replaced it is to be counted.
+        mine = Segment.objects.live().filter(pk__in=found, customers_counted=False)
+        mine = mine.select_for_update()
         claimed = list(mine.order_by("pk").values_list("pk", flat=True))
         customer_days.save(customer_days.added(found[pk] for pk in claimed))
         Segment.objects.filter(pk__in=claimed).update(customers_counted=True)

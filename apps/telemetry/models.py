@@ -60,11 +60,15 @@ class TraitSet(models.Model):
         return ", ".join(f"{name} {value}" for name, value in sorted(self.traits.items()))
 
 
+CONTENTS = 2**60
+"""`Segment.content` is a number below this."""
+
+
 class SegmentQuerySet(models.QuerySet["Segment"]):
     """The reads of segments."""
 
     def live(self) -> Self:
-        """Leave out the files that compaction has replaced."""
+        """Leave out the files that compaction or an erasure has replaced."""
         return self.filter(deleted_at=None)
 
     def overlapping(self, *, start_ms: int, end_ms: int) -> Self:
@@ -90,6 +94,11 @@ class Segment(models.Model):
     counted = models.BooleanField(default=False)
     # whether `CustomerDay` holds its requests
     customers_counted = models.BooleanField(default=False)
+    # What it holds, as a number below CONTENTS: a merged file's is the sum of what it was made of, so that a sum
+    # over files changes with the events and not with how they lie.
+    content = models.BigIntegerField()
+    # when it was found not to be what this row says; it is read as before, and merged no more
+    damaged_at = models.DateTimeField(null=True, blank=True)
 
     objects = SegmentQuerySet.as_manager()
 
@@ -112,6 +121,12 @@ class Segment(models.Model):
                 fields=["id"],
                 condition=models.Q(customers_counted=False),
                 name="segment_customers_to_count",
+            ),
+            # `jobs.drop_replaced`: whose time of grace is over.
+            models.Index(
+                fields=["deleted_at"],
+                condition=models.Q(deleted_at__isnull=False),
+                name="segment_replaced",
             ),
         ]
 

@@ -1,7 +1,7 @@
 """Finished days, rolled up beside the segments: one folder per day (`analytics.daily`), made whole from its segments.
 
-A day whose segments have changed (more came in, compaction, erasure) is made again; until then readers take
-its segments (`days`).
+A day whose events have changed (more came in, some were erased) is made again; until then readers take its
+segments (`days`). Compaction changes where events lie and not which there are, so it changes no day.
 """
 
 import os
@@ -22,11 +22,11 @@ from apps.analytics.sql import Runner
 from apps.catalog import queries as catalog
 from apps.core.computing import computing
 from apps.core.files import sync
-from apps.telemetry.models import Rollup, Segment
+from apps.telemetry.models import CONTENTS, Rollup, Segment
 from apps.telemetry.queries import watermark
 
 FOLDER = Path("rollups")
-FORM = 2
+FORM = 3
 """Part of every basis: raise it when what `write_day` writes changes, and all days are made again."""
 AGAIN = timedelta(minutes=15)
 """A day to which more still comes in is made again no more often than this."""
@@ -36,15 +36,15 @@ GRACE = timedelta(hours=1)
 # A segment lies within one hour of event time, so within one day; the last hour of a day is part of the next one's too.
 _BASES = """
     WITH live AS (
-        SELECT min_ts, rows, id FROM telemetry_segment
+        SELECT min_ts, rows, content FROM telemetry_segment
         WHERE deleted_at IS NULL AND min_ts >= %(first)s - %(before)s AND min_ts < %(last)s
     ), parts AS (
-        SELECT min_ts / 86400000 AS day, true AS own, rows, id FROM live
+        SELECT min_ts / 86400000 AS day, true AS own, rows, content FROM live
         UNION ALL
-        SELECT (min_ts + %(before)s) / 86400000, false, rows, id FROM live
+        SELECT (min_ts + %(before)s) / 86400000, false, rows, content FROM live
         WHERE min_ts / 86400000 <> (min_ts + %(before)s) / 86400000
     )
-    SELECT day, concat_ws(',', %(form)s, count(*), sum(rows), max(id)) FROM parts
+    SELECT day, concat_ws(',', %(form)s, sum(rows), sum(content) %% %(contents)s) FROM parts
     WHERE day >= %(first)s / 86400000 AND day < %(last)s / 86400000 GROUP BY day HAVING bool_or(own)
 """
 
@@ -183,7 +183,8 @@ def _let_go(rollups: QuerySet[Rollup], *, now: datetime) -> None:
 
 def _bases(first: int, last: int) -> dict[int, str]:
     """What each day of [first, last) is to be made from, as text that changes with it."""
-    bounds = {"first": first * DAY_MS, "last": last * DAY_MS, "before": BEFORE_MS, "form": FORM}
+    bounds = {"first": first * DAY_MS, "last": last * DAY_MS, "before": BEFORE_MS}
+    bounds |= {"form": FORM, "contents": CONTENTS}
     with connection.cursor() as cursor:
         cursor.execute(_BASES, bounds)
         return dict(cursor.fetchall())

@@ -24,10 +24,12 @@ HOUR_MS = 3_600_000
 ROW_GROUP = 65_536
 TEMPORARY = ".part"
 
-_DICTIONARY = [
+DICTIONARY = [
     *("customer", "actor", "actor_kind", "addr", "service", "operation"),
     *("outcome", "status", "host", "traffic"),
 ]
+
+STATISTICS = ["ts", "customer", "service", "operation"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Written:
     bytes: int
     sha256: str
     service: int | None
+    content: int  # Segment.content
     counted: list[Counted] = field(default_factory=list)
 
     @property
@@ -65,11 +68,11 @@ def write(table: pa.Table, *, order: NDArray[np.int64], batch_id: str, root: Pat
     folders: set[Path] = set()
     try:
         for number, (start, end) in enumerate(pairwise(cuts)):
-            name = _name(int(hours[start]), batch_id, number)
+            name = name_of(int(hours[start]), f"{batch_id}-{number}")
             folder = (root / name).parent
             if folder not in folders:
                 folders.add(folder)
-                _make_folder(folder, root)
+                make_folder(folder)
             written.append(_write_one(table.slice(start, end - start), root, name))
         for folder in folders:
             sync(folder)
@@ -79,15 +82,21 @@ def write(table: pa.Table, *, order: NDArray[np.int64], batch_id: str, root: Pat
     return written
 
 
+def content_of(digest: str) -> int:
+    """Return what a file of this SHA-256 holds, as a number."""
+    return int(digest[:15], 16)
+
+
 def discard(written: list[Written], *, root: Path) -> None:
     """Remove files that will not be named in the catalogue."""
     for one in written:
         (root / one.path).unlink(missing_ok=True)
 
 
-def _name(hour: int, batch_id: str, number: int) -> str:
+def name_of(hour: int, stem: str) -> str:
+    """Return the path, below the root, of a file of events within one hour since 1970."""
     moment = datetime.fromtimestamp(hour * 3600, UTC)
-    return f"dt={moment:%Y-%m-%d}/hh={moment:%H}/{batch_id}-{number}.parquet"
+    return f"dt={moment:%Y-%m-%d}/hh={moment:%H}/{stem}.parquet"
 
 
 def _write_one(part: pa.Table, root: Path, name: str) -> Written:
@@ -98,8 +107,8 @@ def _write_one(part: pa.Table, root: Path, name: str) -> Written:
         compression="zstd",
         compression_level=1,
         row_group_size=ROW_GROUP,
-        use_dictionary=_DICTIONARY,
-        write_statistics=["ts", "customer", "service", "operation"],
+        use_dictionary=DICTIONARY,
+        write_statistics=STATISTICS,
     )
     data = sink.getvalue()
     path = root / name
@@ -121,13 +130,14 @@ def _write_one(part: pa.Table, root: Path, name: str) -> Written:
         max_ts=ts[-1].as_py(),
         rows=part.num_rows,
         bytes=len(data),
-        sha256=sha256(data).hexdigest(),
+        sha256=(digest := sha256(data).hexdigest()),
         service=int(services[0]) if len(services) == 1 else None,
+        content=content_of(digest),
         counted=of_events(part),
     )
 
 
-def _make_folder(folder: Path, root: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Make a folder durable: an entry in its parent can be lost as well as a file."""
     missing = [p for p in (folder, *folder.parents) if not p.exists()]
     folder.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from apps.telemetry import jobs, rollups
+from apps.telemetry import compaction, jobs, rollups
 
 
 @shared_task(name="telemetry.sweep")
@@ -18,4 +18,11 @@ def sweep(**_: Any) -> None:
 def rollup(**_: Any) -> None:
     """Roll up every finished day that waits."""
     while rollups.make_next(now=timezone.now()):
+        pass
+
+
+@shared_task(name="telemetry.compact", queue="impact")
+def compact(**_: Any) -> None:
+    """Merge the small files of every hour that waits."""
+    while compaction.compact_next(now=timezone.now()):
         pass

@@ -33,6 +33,7 @@ def catalogue_rows(
                         bytes=one.bytes,
                         sha256=one.sha256,
                         service_id=one.service,
+                        content=one.content,
                         counted=True,
                     )
                     for one in written
