@@ -20,6 +20,8 @@ _KINDS = {f"SPAN_KIND_{name}": number for number, name in enumerate(
     ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"))}  # fmt: skip
 
 Found = dict[str, Any]
+Span = tuple[Any, str, bool, int, int, str, str, str]
+"""Attributes, name, whether its status is an error, start and end in ns, trace, span and parent in hex."""
 
 
 class NotOtlp(Exception):
@@ -51,30 +53,32 @@ def spans(body: bytes, *, json: bool, names: FieldNames) -> Export:
     inner: list[tuple[int, str, str]] = []
     picked = Attributes(names)
     groups = _json_groups(body, "Spans", "spans") if json else _proto_groups(body)
-    view = _JsonSpan if json else _ProtoSpan
+    read = _json_span if json else _proto_span
+    pick = _pick_json if json else _pick_proto
     for resource, members in groups:
-        about = _pick(picked, resource, json=json)
+        about = pick(picked, resource)
         service = str(about.get("service") or "")
         for one in members:
             export.total += 1
-            span = view(one)
-            if span.kind not in COUNTS:
+            span = read(one)
+            if span is None:
                 continue
-            found = _pick(picked, span.attributes, json=json)
-            event = request(about | found, name=span.name, error=span.status == ERROR)
-            if not EARLIEST_NS <= span.start <= LATEST_NS:
-                event.pop("time", None)
+            attributes, name, error, start, end, trace, ident, parent = span
+            event = request(about | pick(picked, attributes), name=name, error=error)
+            if EARLIEST_NS <= start <= LATEST_NS:
+                event["time"] = start
+                event["latency_ns"] = max(0, end - start) if end else None
             else:
-                event["time"] = span.start
-                event["latency_ns"] = max(0, span.end - span.start) if span.end else None
-            if span.span:
-                event["request_id"] = span.trace + span.span
-                seen.add((service, span.span))
-            inner.append((len(export.requests), service, span.parent))
+                event.pop("time", None)
+            if ident:
+                event["request_id"] = trace + ident
+                seen.add((service, ident))
+            if parent:
+                inner.append((len(export.requests), service, parent))
             export.requests.append(event)
             export.lines.append(export.total)
     # A framework below a server writes a server's span as well: the request is the outer one.
-    nested = {at for at, service, parent in inner if parent and (service, parent) in seen}
+    nested = {at for at, service, parent in inner if (service, parent) in seen}
     if nested:
         export.requests = [one for at, one in enumerate(export.requests) if at not in nested]
         export.lines = [one for at, one in enumerate(export.lines) if at not in nested]
@@ -92,11 +96,11 @@ def logs(body: bytes, *, json: bool, names: FieldNames) -> Export:
     groups = _json_groups(body, "Logs", "logRecords") if json else _proto_logs(body)
     view = _JsonRecord if json else _ProtoRecord
     for resource, members in groups:
-        about = _pick(picked, resource, json=json)
+        about = (_pick_json if json else _pick_proto)(picked, resource)
         for one in members:
             export.total += 1
             record = view(one)
-            event = _logged(record, picked, names, about, json=json)
+            event = _logged(record, picked, names, about)
             text = record.text
             if event is not None:
                 export.requests.append(event)
@@ -111,8 +115,6 @@ def _logged(
     picked: Attributes,
     names: FieldNames,
     about: Found,
-    *,
-    json: bool,
 ) -> Found | None:
     given = dict(record.said)
     if (text := record.text) and text.lstrip()[:1] == "{":
@@ -181,21 +183,36 @@ def _proto_value(value: Any) -> Any:
     return getattr(value, kind)
 
 
-class _ProtoSpan:
-    """A span of a decoded message."""
+def _proto_span(span: Any) -> Span | None:
+    if span.kind not in COUNTS:
+        return None
+    return (
+        span.attributes,
+        span.name,
+        span.status.code == ERROR,
+        span.start_time_unix_nano,
+        span.end_time_unix_nano,
+        span.trace_id.hex(),
+        span.span_id.hex(),
+        span.parent_span_id.hex(),
+    )
 
-    def __init__(self, span: Any) -> None:
-        self._span = span
-        self.kind = span.kind
 
-    attributes = property(lambda self: self._span.attributes)
-    name = property(lambda self: self._span.name)
-    start = property(lambda self: self._span.start_time_unix_nano)
-    end = property(lambda self: self._span.end_time_unix_nano)
-    status = property(lambda self: self._span.status.code)
-    trace = property(lambda self: self._span.trace_id.hex())
-    span = property(lambda self: self._span.span_id.hex())
-    parent = property(lambda self: self._span.parent_span_id.hex())
+def _pick_proto(picked: Attributes, attributes: Any) -> Found:
+    """Return the attributes that we need, under our names; of several for one, the one that stands first."""
+    found: Found = {}
+    ranks: dict[str, int] = {}
+    find = picked.find
+    for one in attributes:
+        at = find(one.key)
+        if at is None or (at[0] in ranks and ranks[at[0]] <= at[1]):
+            continue
+        given = one.value
+        # Nearly all are texts and numbers: what a value is need only be asked where it is neither.
+        value = given.string_value or given.int_value or _proto_value(given)
+        if value is not None and value not in ("", "-"):
+            found[at[0]], ranks[at[0]] = value, at[1]
+    return found
 
 
 class _ProtoRecord:
@@ -256,31 +273,27 @@ def _count(value: object) -> int:
     )
 
 
-class _JsonSpan:
-    """A span of a decoded body; whatever has the wrong type says nothing."""
+def _json_span(span: dict[str, Any]) -> Span | None:
+    """Return what a span says; whatever has the wrong type says nothing."""
+    kind = span.get("kind")
+    if (kind if isinstance(kind, int) else _KINDS.get(str(kind), 0)) not in COUNTS:
+        return None
+    status = span.get("status")
+    code = status.get("code") if isinstance(status, dict) else 0
+    return (
+        span.get("attributes"),
+        _json_text(span.get("name")),
+        code in (ERROR, "STATUS_CODE_ERROR"),
+        _count(span.get("startTimeUnixNano")),
+        _count(span.get("endTimeUnixNano")),
+        _json_text(span.get("traceId")).lower(),
+        _json_text(span.get("spanId")).lower(),
+        _json_text(span.get("parentSpanId")).lower(),
+    )
 
-    def __init__(self, span: dict[str, Any]) -> None:
-        self._span = span
-        kind = span.get("kind")
-        self.kind = kind if isinstance(kind, int) else _KINDS.get(str(kind), 0)
 
-    def _text(self, name: str) -> str:
-        value = self._span.get(name)
-        return value if isinstance(value, str) else ""
-
-    attributes = property(lambda self: self._span.get("attributes"))
-    name = property(lambda self: self._text("name"))
-    start = property(lambda self: _count(self._span.get("startTimeUnixNano")))
-    end = property(lambda self: _count(self._span.get("endTimeUnixNano")))
-    trace = property(lambda self: self._text("traceId").lower())
-    span = property(lambda self: self._text("spanId").lower())
-    parent = property(lambda self: self._text("parentSpanId").lower())
-
-    @property
-    def status(self) -> int:
-        status = self._span.get("status")
-        code = status.get("code") if isinstance(status, dict) else 0
-        return ERROR if code in (ERROR, "STATUS_CODE_ERROR") else 0
+def _json_text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 class _JsonRecord:
@@ -305,17 +318,16 @@ class _JsonRecord:
                 yield name, _json_value(one.get("value"))
 
 
-def _pick(picked: Attributes, attributes: Any, *, json: bool) -> Found:
-    """Return the attributes that we need, under our names; of several for one, the one that stands first."""
+def _pick_json(picked: Attributes, attributes: Any) -> Found:
+    """Return what `_pick_proto` does."""
     found: Found = {}
     ranks: dict[str, int] = {}
-    listed: Iterable[Any] = _dicts(attributes) if json else attributes or ()
-    for one in listed:
-        name = one.get("key") if json else one.key
+    for one in _dicts(attributes):
+        name = one.get("key")
         at = picked.find(name) if isinstance(name, str) else None
         if at is None or ranks.get(at[0], 1 << 20) <= at[1]:
             continue
-        value = _json_value(one.get("value")) if json else _proto_value(one.value)
+        value = _json_value(one.get("value"))
         if value is not None and value not in ("", "-"):
             found[at[0]], ranks[at[0]] = value, at[1]
     return found

@@ -4,7 +4,6 @@ Names: opentelemetry.io/docs/specs/semconv (HTTP, RPC, messaging, user, session)
 conventions became stable (`http.status_code`, `http.response.status_code`).
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from apps.telemetry.formats.fields import TRAIT, FieldNames
@@ -79,81 +78,61 @@ class Attributes:
             return found
 
 
-def request(found: Mapping[str, Any], *, name: str, error: bool) -> dict[str, Any]:
-    """Return one request under the names of `formats.fields`, from attributes under ours.
+def request(found: dict[str, Any], *, name: str, error: bool) -> dict[str, Any]:
+    """Return one request under the names of `formats.fields`, from attributes under ours, which it uses up.
 
     `name` is the span's, `error` whether its status says so.
     """
-    event = {
-        field: value for field, value in found.items() if field in _KEPT or field.startswith(TRAIT)
-    }
-    _name_operation(event, found, name)
-    outcome = _outcome(found, error=error)
+    take = found.pop
+    outcome = _outcome(
+        take("grpc", None), found.get("status"), error=bool(take("error_type", None)) or error
+    )
+    kind = _SYNTHETIC.get(str(take("synthetic", None)))
+    _name_operation(found, name)
     if outcome:
-        event["outcome"] = outcome
-    kind = _SYNTHETIC.get(str(found.get("synthetic")))
+        found["outcome"] = outcome
     if kind:
-        event["traffic"] = kind
-    return event
+        found["traffic"] = kind
+    return found
 
 
-_KEPT = frozenset(
-    {
-        *(
-            "status",
-            "host",
-            "agent",
-            "addr",
-            "forwarded",
-            "user",
-            "session",
-            "key",
-            "flags",
-            "service",
-        ),
-        *("reporter", "customer", "api_key", "oauth_client", "bot", "traffic", "request_id"),
-        *("time", "latency_ns", "method"),
-    }
-)
-
-
-def _name_operation(event: dict[str, Any], found: Mapping[str, Any], name: str) -> None:
-    """Say what was asked for: a route, a path, a method of an RPC, a queue, or as the span is called."""
-    path = found.get("path")
-    if path is None and (url := found.get("url")):
+def _name_operation(found: dict[str, Any], name: str) -> None:
+    """Say what was asked for: a route, a method of an RPC, a queue, a path, or as the span is called."""
+    take = found.pop
+    route, called, queue = take("route", None), _rpc(found), take("queue", None)
+    path, url, doing = found.get("path"), take("url", None), take("doing", None)
+    if path is None and url:
         path = path_of_url(str(url))
-    method = str(found.get("method") or "")
     if path is not None:
-        event["path"] = str(path) or "/"
-    if route := found.get("route"):
-        event["operation"] = f"{method} {route}".strip()
-    elif called := _rpc(found):
-        event["operation"] = called
-    elif queue := found.get("queue"):
-        event["operation"] = f"{found.get('doing') or 'process'} {queue}"
+        found["path"] = str(path) or "/"
+    if route:
+        found["operation"] = f"{found.get('method') or ''} {route}".strip()
+    elif called:
+        found["operation"] = called
+    elif queue:
+        found["operation"] = f"{doing or 'process'} {queue}"
     elif path is None:
         first, _, rest = name.partition(" ")
         if rest.startswith("/") and first.isascii() and first.isalpha():
             # "GET /product/7": a sender without routes; the ids in it are told apart as in a log's path.
-            event["method"], event["path"] = first.upper(), rest
+            found["method"], found["path"] = first.upper(), rest
         elif name:
-            event["operation"] = name
+            found["operation"] = name
 
 
-def _rpc(found: Mapping[str, Any]) -> str:
-    service, method = found.get("rpc_service"), found.get("rpc_method")
+def _rpc(found: dict[str, Any]) -> str:
+    service, method = found.pop("rpc_service", None), found.pop("rpc_method", None)
     if method and "/" in str(method):  # the stable convention: the whole name in one
         return str(method)
     return f"{service}/{method}" if service and method else str(method or "")
 
 
-def _outcome(found: Mapping[str, Any], *, error: bool) -> str:
+def _outcome(grpc: object, http: object, *, error: bool) -> str:
     """Return what the sender says beside the status of HTTP; empty where that says enough."""
-    code = _grpc(found.get("grpc"))
+    code = None if grpc is None else _grpc(grpc)
     if code is not None:
         return "client_abort" if code == _CANCELLED else "failed" if code in _GRPC_FAILED else "ok"
-    error = error or bool(found.get("error_type"))
-    status = _number(found.get("status"))
+    status = http if type(http) is int else _number(http)
     if status is None:
         return "failed" if error else "ok"
     # 4xx is the caller's fault, whatever a span says; a 200 that the service calls an error is one.
@@ -161,8 +140,6 @@ def _outcome(found: Mapping[str, Any], *, error: bool) -> str:
 
 
 def _grpc(value: object) -> int | None:
-    if value is None:
-        return None
     number = _number(value)
     if number is not None:
         return number
