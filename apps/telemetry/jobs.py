@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.db.models import Count
 
 from apps.core.nudge import nudge
-from apps.telemetry import compaction, counts, customer_days, rollups
+from apps.telemetry import arrivals, compaction, counts, customer_days, rollups, silence
 from apps.telemetry.models import CustomerDay, HourCount, OperationCount, Segment, UnnamedGroups
 from apps.telemetry.resolve.sketch import merged
 
@@ -37,6 +37,8 @@ def sweep(*, now: datetime) -> None:
 
     The file `.swept` remembers when: both look at all files there are.
     """
+    arrivals.count()
+    silence.notice(now=now)
     count_segments()
     for _ in range(ROUNDS):
         if count_customers() < AT_ONCE:
@@ -50,6 +52,7 @@ def sweep(*, now: datetime) -> None:
     mark = root / SWEPT
     if root.is_dir() and not (mark.exists() and mark.stat().st_mtime > (now - GRACE).timestamp()):
         mark.touch()
+        arrivals.fold(now=now)
         sweep_orphans(now=now)
         rollups.sweep_files(now=now)
         if rollups.due(now=now):

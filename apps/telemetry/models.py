@@ -29,6 +29,8 @@ class Batch(models.Model):
     samples = models.JSONField(default=list)  # [{line, reason, excerpt}]
     tally = models.JSONField(default=dict)  # bots, probes, named, ... of Tally
     created_at = models.DateTimeField()
+    # whether `Arrival`, `Sender` and `Total` hold it
+    arrival_counted = models.BooleanField(default=False)
 
     class Meta:
         constraints = [
@@ -42,10 +44,118 @@ class Batch(models.Model):
         indexes = [
             # System pages and `queries.sources`: the latest of each source.
             models.Index(fields=["source", "-created_at"], name="batch_source_latest"),
+            # `intake.failures`: the latest of which something was rejected.
+            models.Index(
+                fields=["-created_at"],
+                condition=models.Q(rejected__gt=0),
+                name="batch_rejected_latest",
+            ),
+            # `arrivals.count`: those that wait to be counted.
+            models.Index(
+                fields=["id"],
+                condition=models.Q(arrival_counted=False),
+                name="batch_arrival_to_count",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.source} ({self.rows} events)"
+
+
+class SenderState(models.TextChoices):
+    """flowing ⇄ quiet → stopped; whatever comes makes it flow again."""
+
+    FLOWING = "flowing", "Flowing"
+    QUIET = "quiet", "Quiet"
+    STOPPED = "stopped", "Stopped"
+    UNLEARNED = "unlearned", "Too little known"
+    RETIRED = "retired", "Gone for good"
+
+
+class Sender(models.Model):
+    """What events come from, as far as silence is concerned: a source (a key's program, a file), or a service."""
+
+    source = models.CharField(max_length=300, null=True, unique=True)
+    service = models.OneToOneField(
+        Service, null=True, on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
+    format = models.CharField(max_length=20, blank=True)
+    first_at = models.DateTimeField()  # when its first batch came
+    seen_at = models.DateTimeField()  # ... and the latest with an event in it
+    latest_ms = models.BigIntegerField(null=True)  # epoch ms of its latest event
+    state = models.CharField(max_length=10, choices=SenderState, default=SenderState.FLOWING)
+    # when `silence.notice` looks whether it is missed; null = not before it sends again
+    look_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(source=None) ^ models.Q(service=None), name="sender_is_one"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state__in=SenderState.values), name="sender_state_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.source if self.source is not None else f"service {self.service_id}"
+
+
+class Arrival(models.Model):
+    """What came from a sender within five minutes, by our own clock; added to, never set.
+
+    `arrivals.fold` puts those of an hour together at its first five minutes once they are some days old.
+    Of a service only `batches`, `events` and `longest_gap_s` are counted.
+    """
+
+    sender = models.ForeignKey(Sender, on_delete=models.CASCADE, related_name="arrivals")
+    slot = models.IntegerField()  # five minutes since 1970
+    batches = models.BigIntegerField()
+    events = models.BigIntegerField()
+    rejected = models.BigIntegerField()
+    bots = models.BigIntegerField()
+    probes = models.BigIntegerField()
+    customers = models.BigIntegerField()
+    named = models.BigIntegerField()
+    longest_gap_s = models.IntegerField()  # the longest pause that ended here
+
+    class Meta:
+        constraints = [models.UniqueConstraint("sender", "slot", name="arrival_once")]
+        # `intake`: what came of late; `arrivals.fold`.
+        indexes = [models.Index(fields=["slot"], name="arrival_slot")]
+
+    def __str__(self) -> str:
+        return f"sender {self.sender_id}, slot {self.slot}: {self.events}"
+
+
+class Total(models.Model):
+    """A count of all that ever came in, which only grows: what `/metrics` tells."""
+
+    name = models.CharField(max_length=200, unique=True)
+    n = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.n}"
+
+
+class Silence(models.Model):
+    """A sender that sent nothing for longer than it usually does. Apps above reconcile with the open ones."""
+
+    sender = models.ForeignKey(Sender, on_delete=models.CASCADE, related_name="silences")
+    began_at = models.DateTimeField()  # when it was last heard
+    noticed_at = models.DateTimeField()
+    usual = models.FloatField()  # events a minute around then, on earlier days
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "sender", condition=models.Q(ended_at=None), name="silence_open_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sender} since {self.began_at:%d %b %H:%M}"
 
 
 class TraitSet(models.Model):

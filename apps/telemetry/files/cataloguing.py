@@ -1,6 +1,7 @@
 """Name what was written: a batch and its segments in the catalogue, and what was counted in them."""
 
 from pathlib import Path
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
@@ -46,8 +47,11 @@ def catalogue_rows(
         raise
 
 
-def tally_json(tally: Tally) -> dict[str, int | None]:
-    """Return what a batch keeps of its tally."""
+MOST_SERVICES_KEPT = 50
+
+
+def tally_json(tally: Tally) -> dict[str, Any]:
+    """Return what a batch keeps of its tally; of services those with most rows, [primary key, rows]."""
     return {
         "bots": tally.bots,
         "probes": tally.probes,
@@ -55,4 +59,7 @@ def tally_json(tally: Tally) -> dict[str, int | None]:
         "customers": tally.customers,
         "named": tally.named,
         "with_actor": tally.with_actor,
+        "first_ms": tally.first_ms,
+        "last_ms": tally.last_ms,
+        "services": tally.services.most_common(MOST_SERVICES_KEPT),
     }

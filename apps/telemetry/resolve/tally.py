@@ -1,5 +1,6 @@
 """What was seen, in counts."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,7 +25,9 @@ class Tally:
     first_ms: int | None = None
     last_ms: int | None = None
     operations: set[int] = field(default_factory=set)
-    services: set[int] = field(default_factory=set)
+    services: Counter[int] = field(
+        default_factory=Counter
+    )  # rows of each, bots and probes included
     unnamed: Evidence = field(default_factory=dict)
 
     def add(self, other: "Tally") -> None:
@@ -35,7 +38,7 @@ class Tally:
         self.first_ms = min(firsts, default=None)
         self.last_ms = max(lasts, default=None)
         self.operations |= other.operations
-        self.services |= other.services
+        self.services.update(other.services)
         add(self.unnamed, other.unnamed)
 
 
@@ -62,5 +65,10 @@ def tally_of(
         first_ms=int(columns.ts.min()) if len(columns) else None,
         last_ms=int(columns.ts.max()) if len(columns) else None,
         operations=set(np.unique(operation).tolist()),
-        services=set(np.unique(service).tolist()),
+        services=_counted(service),
     )
+
+
+def _counted(values: Ints) -> Counter[int]:
+    found, n = np.unique(values, return_counts=True)
+    return Counter(dict(zip(found.tolist(), n.tolist(), strict=True)))
