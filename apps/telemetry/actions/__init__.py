@@ -21,8 +21,10 @@ from apps.telemetry.actions.rules import (
     move_rule,
     switch_rule,
 )
+from apps.telemetry.actions.senders import CHANGE, UnableToRetire, retire_sender
 
 __all__ = [
+    "CHANGE",
     "EDIT",
     "MOST_IN_ARRAY",
     "READ",
@@ -35,11 +37,13 @@ __all__ = [
     "Signal",
     "TooLarge",
     "UnableToKeepRule",
+    "UnableToRetire",
     "accept_events",
     "accept_export",
     "change_rule",
     "create_rule",
     "delete_rule",
     "move_rule",
+    "retire_sender",
     "switch_rule",
 ]
