@@ -36,6 +36,7 @@ console: list[URLPattern | URLResolver] = [
     path("", include("apps.outreach.today_urls")),
     path("search/", include("apps.outreach.search_urls")),
     path("incidents/", include("apps.incidents.urls")),
+    path("system/telemetry/", include("apps.telemetry.system_urls")),
     path("system/", include("apps.incidents.system_urls")),
     path("customers/", include("apps.outreach.customer_urls")),
     path("tenets/guide/", tenet_guide, {"witness": witness}),  # tenets cannot read traffic

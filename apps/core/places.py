@@ -47,6 +47,7 @@ COMMANDS: tuple[Place, ...] = (
     Place("Add a customer", "console/customers/new/"),
     Place("Write a tenet", "console/tenets/new/"),
     Place("Write advice about an error", "console/guidance/new/"),
+    Place("Telemetry: is data coming in", "console/system/telemetry/"),
     Place("Invite a person", "console/people/invite/"),
     Place("Your account", "console/account/"),
     Place("Search", "console/search/"),

@@ -26,6 +26,7 @@ SILENT_AFTER = timedelta(minutes=10)
 """Nobody is missed sooner."""
 
 AT_ONCE = 2_000  # batches of one transaction
+ROUNDS = 50  # ... and so often at most, so that whatever else is due gets its turn
 
 Who = tuple[str | None, int | None]
 """A source, or a service by its primary key; the other is None."""
@@ -64,8 +65,11 @@ def whole_slots_from(now: datetime) -> int:
 def count() -> int:
     """Count the batches that wait; return how many were counted."""
     done = 0
-    while n := _count_some():
+    for _ in range(ROUNDS):
+        n = _count_some()
         done += n
+        if n < AT_ONCE:
+            break
     return done
 
 
@@ -155,7 +159,7 @@ def _save(heard: Mapping[Who, _Heard]) -> None:
         (one.source, one.service_id): one
         for one in rows.select_for_update(of=("self",)).order_by("pk")
     }
-    arrivals = []
+    arrivals: list[list[int]] = []
     for who, sender in sorted(senders.items(), key=lambda item: item[1].pk):
         arrivals += _take_note(sender, heard[who])
     Sender.objects.bulk_update(

@@ -66,9 +66,9 @@ def steps(
     rows = Arrival.objects.filter(slot__gte=first, slot__lt=end)
     rows = rows.filter(sender=sender) if sender else rows.filter(sender__source__isnull=False)
     found = {
-        row.pop("step"): Sums(**row)
-        for row in rows.values(step=(F("slot") - Value(first)) / Value(step)).annotate(
-            **{name: Sum(name, output_field=IntegerField()) for name in _SUMS}
+        at: Sums(*(int(n) for n in sums))
+        for at, *sums in rows.values_list((F("slot") - Value(first)) / Value(step)).annotate(
+            *(Sum(name) for name in _SUMS)
         )
     }
     return [
@@ -85,10 +85,10 @@ def summed(parts: Iterable[tuple[datetime, Sums]]) -> Sums:
 def events_of_hour_before(now: datetime, *, ago: timedelta = DAY) -> int | None:
     """Return the events of the hour before the same time some time ago; None when nothing was known then."""
     end = slot_of(now - ago)
-    rows = Arrival.objects.filter(
+    n = Arrival.objects.filter(
         slot__gte=end - HOUR_SLOTS, slot__lt=end, sender__source__isnull=False
-    ).aggregate(n=Sum("events"))
-    return rows["n"]
+    ).aggregate(n=Sum("events"))["n"]
+    return None if n is None else int(n)
 
 
 @dataclass(frozen=True)
@@ -167,18 +167,17 @@ def silent_services() -> dict[int, datetime]:
 
 def sums_of(senders: Iterable[Sender], now: datetime, *, hours: int = 24) -> dict[int, Sums]:
     """Return what came from senders in the last hours, by primary key."""
-    rows = (
-        Arrival.objects.filter(sender__in=list(senders), slot__gt=slot_of(now) - hours * HOUR_SLOTS)
-        .values("sender")
-        .annotate(**{name: Sum(name, output_field=IntegerField()) for name in _SUMS})
+    rows = Arrival.objects.filter(
+        sender__in=list(senders), slot__gt=slot_of(now) - hours * HOUR_SLOTS
     )
-    return {row.pop("sender"): Sums(**row) for row in rows}
+    found = rows.values_list("sender").annotate(*(Sum(name) for name in _SUMS))
+    return {pk: Sums(*(int(n) for n in sums)) for pk, *sums in found}
 
 
 def counts_by_state(*, services: bool) -> dict[str, int]:
     """Return how many sources, or services, are in each state; every state is there."""
     rows = Sender.objects.filter(service__isnull=not services).values_list("state")
-    return {state: 0 for state in SenderState.values} | dict(rows.annotate(Count("pk")))
+    return dict.fromkeys(SenderState.values, 0) | dict(rows.annotate(Count("pk")))
 
 
 @dataclass
@@ -234,7 +233,10 @@ def batches_of(sender: Sender) -> QuerySet[Batch]:
 
 @dataclass(frozen=True)
 class Disk:
-    """The disk that holds the events, in bytes. `per_day`: what the latest whole days of events took each, None unknown."""
+    """The disk that holds the events, in bytes.
+
+    `per_day`: what the latest whole days of events took each; None where not one is known.
+    """
 
     size: int
     free: int
@@ -276,12 +278,13 @@ def disk(now: datetime) -> Disk | None:
 
 @dataclass(frozen=True)
 class Stored:
-    """The files of events. `replaced` wait to be removed."""
+    """The files of events. `replaced` wait to be removed; `damaged` are not what the catalogue says."""
 
     segments: int
     rows: int
     bytes: int
     replaced: int
+    damaged: int
     first: datetime | None
 
     @property
@@ -298,6 +301,7 @@ def stored() -> Stored:
         rows=Sum("rows", filter=live),
         bytes=Sum("bytes", filter=live),
         replaced=Count("pk", filter=~live),
+        damaged=Count("pk", filter=live & Q(damaged_at__isnull=False)),
         first=Min("min_ts", filter=live),
     )
     return Stored(
@@ -305,6 +309,7 @@ def stored() -> Stored:
         rows=found["rows"] or 0,
         bytes=found["bytes"] or 0,
         replaced=found["replaced"],
+        damaged=found["damaged"],
         first=None
         if found["first"] is None
         else datetime.fromtimestamp(found["first"] / 1000, UTC),

@@ -19,6 +19,7 @@ from apps.telemetry.arrivals import (
     SILENT_AFTER,
     SLOT_S,
     moment,
+    slot_of,
     whole_slots_from,
 )
 from apps.telemetry.models import Arrival, Batch, Sender, SenderState, Silence
@@ -84,7 +85,9 @@ def usual(
     if len(back) < NEEDED:
         return None
     bins = list(bins)
-    found = sorted(_within(bins, seen_at - k, now - k) for k in back)
+    # The delivery that was heard last is none that is missed.
+    start = moment(slot_of(seen_at) + 1)
+    found = sorted(_within(bins, start - k, now - k) for k in back)
     deliveries = found[1 if len(found) >= 5 else 0][0]
     gaps = [
         one.longest_gap_s
@@ -94,7 +97,8 @@ def usual(
     ]
     return Usual(
         deliveries=deliveries,
-        per_minute=median(events for _, events in found) / max(silent.total_seconds() / 60, 1),
+        per_minute=median(events for _, events in found)
+        / max((now - start).total_seconds() / 60, 1),
         longest_gap_s=max(gaps, default=0),
     )
 

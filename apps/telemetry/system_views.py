@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.access import PortalRequest, allowed
 from apps.core.http import SeeOther
-from apps.telemetry import actions, arrivals, intake
+from apps.telemetry import actions, arrivals, compaction, intake
 from apps.telemetry.intake import Sums
 from apps.telemetry.models import Sender, SenderState, Silence
 
@@ -108,6 +108,7 @@ def overview(request: PortalRequest) -> HttpResponse:
         and disk.days_left is not None
         and disk.days_left < NEARLY_FULL,
         "stored": intake.stored(),
+        "hours_to_merge": len(compaction.due(now=now)),
         "kept_days": arrivals.KEPT_DAYS,
     }
     return render(request, "telemetry/intake.html", context)

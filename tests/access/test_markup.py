@@ -62,6 +62,7 @@ OURS = {
     "outreach.Delivery": {"content_hash", "message_id"},
     "telemetry.Batch": {"batch_id", "chain_before", "chain_after", "delivery", "reasons", "tally", "format"},
     "telemetry.Segment": {"path", "sha256"},
+    "telemetry.Sender": {"format"},
     "tenets.Clause": {"op", "unit", "window_zone", "window_start"},
     "tenets.TenetVersion": {"content_sha256"},
 }  # fmt: skip

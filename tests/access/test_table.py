@@ -68,6 +68,9 @@ GET  /console/incidents/{incident}/publish/                       in  403  403  
 GET  /console/incidents/{incident}/discard/                       in  403  403  403  403  403  405  405  405
 GET  /console/incidents/{incident}/resolve/                       in  403  403  403  403  403  403  200  200
 GET  /console/system/                                             in  403  403  200  200  200  200  200  200
+GET  /console/system/telemetry/                                   in  403  403  403  403  200  200  200  200
+GET  /console/system/telemetry/{sender}/                          in  403  403  403  403  200  200  200  200
+GET  /console/system/telemetry/{sender}/retire/                   in  403  403  403  403  403  405  405  405
 GET  /console/customers/                                          in  403  403  200  200  200  200  200  200
 GET  /console/customers/{slug}/                                   in  403  403  200  404  200  200  200  200
 GET  /console/customers/new/                                      in  403  403  403  403  403  200  200  200
@@ -226,6 +229,9 @@ POST /console/incidents/{incident}/publish/                       in  403  403  
 POST /console/incidents/{incident}/discard/                       in  403  403  403  403  403  303  303  303
 POST /console/incidents/{incident}/resolve/                       in  403  403  403  403  403  403  422  422
 POST /console/system/                                             in  403  403  405  405  405  405  405  405
+POST /console/system/telemetry/                                   in  403  403  403  403  405  405  405  405
+POST /console/system/telemetry/{sender}/                          in  403  403  403  403  405  405  405  405
+POST /console/system/telemetry/{sender}/retire/                   in  403  403  403  403  403  303  303  303
 POST /console/customers/                                          in  405  405  405  405  405  405  405  405
 POST /console/customers/{slug}/                                   in  405  405  405  405  405  405  405  405
 POST /console/customers/new/                                      in  403  403  403  403  403  422  422  422

@@ -17,6 +17,7 @@ from apps.impact.models import Gap, ImpactRun
 from apps.incidents.models import Severity
 from apps.outreach.models import Delivery, Outreach
 from apps.statuspage.actions import report_mismatch
+from apps.telemetry.models import Sender
 from apps.tenets import actions as tenets
 from apps.tenets.models import Clause, Dimension
 from tests.factories import (
@@ -132,8 +133,11 @@ def make_access_world() -> World:
         now=NOW,
     )
     run_import(clock=lambda: NOW, only=taken.pk)
+    sender = Sender.objects.create(source="api: edge", first_at=NOW, seen_at=NOW, state="quiet")
+    sender.silences.create(began_at=NOW, noticed_at=NOW, usual=3)
     names = {
         "rule": rule.pk,
+        "sender": sender.pk,
         "service": service.slug,
         "operation": operation.pk,
         "route": make_operation(make_service("Site"), "GET /orders/{id}", route=True).pk,
