@@ -48,6 +48,14 @@ PORTAL_MAX_BODY = env.integer("PORTAL_MAX_BODY", 16 * 2**20, least=1024)
 PORTAL_MAX_BODY_DECODED = env.integer("PORTAL_MAX_BODY_DECODED", 64 * 2**20, least=1024)
 PORTAL_COMPUTE_MEMORY_MB = env.integer("PORTAL_COMPUTE_MEMORY_MB", 600, least=100)
 
+# Events: how long and how much of them (0 = as many as there are), the room on the disk that they leave, and how many
+# deliveries one web process works on, and lets wait, before it sends the next one away with 503.
+EVENTS_KEEP_DAYS = env.integer("EVENTS_KEEP_DAYS", 400)
+EVENTS_KEEP_BYTES = env.integer("EVENTS_KEEP_BYTES", 0)
+EVENTS_LEAST_FREE = env.integer("EVENTS_LEAST_FREE", 2 * 10**9)
+EVENTS_AT_ONCE = env.integer("EVENTS_AT_ONCE", 3, least=1)
+EVENTS_WAITING = env.integer("EVENTS_WAITING", 4)
+
 INSTALLED_APPS = [
     "portal",
     "apps.statuspage",

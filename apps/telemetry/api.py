@@ -13,6 +13,8 @@ from django.views.decorators.csrf import csrf_exempt
 
 from apps.accounts.models import ApiKey, Scope
 from apps.telemetry import actions
+from apps.telemetry.admission import Busy, admitted
+from apps.telemetry.space import StoreFull
 
 ARRAY = "application/json"
 CLOUD_EVENTS = ("application/cloudevents+json", "application/cloudevents-batch+json")
@@ -24,6 +26,8 @@ LINES = (
     "text/plain",
 )
 RETRY_AFTER = "5"
+WHEN_BUSY = "2"  # seconds
+WHEN_FULL = "60"
 
 
 @csrf_exempt
@@ -40,6 +44,10 @@ def events(request: HttpRequest) -> JsonResponse:
         return _deliver(request)
     except actions.BadDelivery as bad:
         return error(bad.status, bad.code, bad.message, bad.hint, **bad.more)
+    except StoreFull:
+        return _wait("store_full", "The disk of the event store is nearly full", WHEN_FULL)
+    except Busy:
+        return _wait("busy", "More is being delivered than can be taken in", WHEN_BUSY)
     except (DatabaseError, InterfaceError, OSError) as trouble:
         return _later(trouble)
 
@@ -67,16 +75,17 @@ def _deliver(request: HttpRequest) -> JsonResponse:
     key, refusal = _key(request)
     if key is None:
         return refusal
-    body = _body(request)
-    return JsonResponse(
-        actions.accept_events(
+    packed = _body(request)
+    with admitted():
+        body = unpacked(request, packed, limit=settings.PORTAL_MAX_BODY_DECODED)
+        accepted = actions.accept_events(
             body=body,
             key=key,
             idempotency_key=request.headers.get("Idempotency-Key", "").strip()[:200],
             form=_form(kind, body),
             now=timezone.now(),
-        ).as_json()
-    )
+        )
+    return JsonResponse(accepted.as_json())
 
 
 def _form(kind: str, body: bytes) -> actions.Form:
@@ -116,7 +125,7 @@ def ingest_key(token: str) -> ApiKey | None:
 
 
 def _body(request: HttpRequest) -> bytes:
-    """Return the unpacked body. Raise BadDelivery when it is too large, cut off or no gzip."""
+    """Return the body as it came. Raise BadDelivery when it is too large or cut off."""
     try:
         body = request.read(settings.PORTAL_MAX_BODY + 1)
     except UnreadablePostError as gone:
@@ -125,7 +134,7 @@ def _body(request: HttpRequest) -> bytes:
         raise actions.TooLarge(*_too_large_words())
     if len(body) < _length(request):
         raise _cut_off()  # half of it would be stored, and then again as a part of the whole
-    return unpacked(request, body, limit=settings.PORTAL_MAX_BODY_DECODED)
+    return body
 
 
 def unpacked(request: HttpRequest, body: bytes, *, limit: int) -> bytes:
@@ -198,6 +207,14 @@ def _later(trouble: Exception) -> JsonResponse:
         "Send the same body again later; it is stored once however often it comes.",
     )
     answer["Retry-After"] = RETRY_AFTER
+    return answer
+
+
+def _wait(code: str, message: str, seconds: str) -> JsonResponse:
+    answer = error(
+        503, code, f"{message}; nothing was stored", "Send the same body again after Retry-After."
+    )
+    answer["Retry-After"] = seconds
     return answer
 
 

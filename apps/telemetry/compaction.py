@@ -27,6 +27,7 @@ from apps.analytics.sql import Connection, literal
 from apps.core.computing import computing
 from apps.core.files import sync
 from apps.telemetry.models import CONTENTS, Segment
+from apps.telemetry.space import free_bytes
 from apps.telemetry.store import (
     DICTIONARY,
     HOUR_MS,
@@ -119,6 +120,8 @@ def compact(hour: int, *, now: datetime) -> bool:
     inputs = _inputs(hour, now)
     if len(inputs) < 2:
         return False
+    if free_bytes() < sum(one.bytes for one in inputs) + settings.EVENTS_LEAST_FREE // 2:
+        return False  # both are there for an hour; the other half is for whoever makes room
     root = Path(settings.EVENTS_DIR)
     name = name_of(hour, f"{uuid.uuid4().hex}-merged")
     try:

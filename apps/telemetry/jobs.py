@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.db.models import Count
 
 from apps.core.nudge import nudge
-from apps.telemetry import arrivals, compaction, counts, customer_days, rollups, silence
+from apps.telemetry import arrivals, compaction, counts, customer_days, retention, rollups, silence
 from apps.telemetry.models import CustomerDay, HourCount, OperationCount, Segment, UnnamedGroups
 from apps.telemetry.resolve.sketch import merged
 
@@ -45,6 +45,7 @@ def sweep(*, now: datetime) -> None:
             break
     fold_counts()
     drop_old_counts()
+    retention.retain(now=now)
     drop_replaced(now=now)
     if compaction.due(now=now):
         nudge("telemetry.compact", queue="impact")

@@ -15,7 +15,9 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from apps.telemetry import actions, otlp
-from apps.telemetry.api import RETRY_AFTER, bearer, ingest_key, unpacked
+from apps.telemetry.admission import Busy, admitted
+from apps.telemetry.api import RETRY_AFTER, WHEN_BUSY, WHEN_FULL, bearer, ingest_key, unpacked
+from apps.telemetry.space import StoreFull
 
 logger = logging.getLogger(__name__)
 
@@ -64,24 +66,26 @@ def _export(request: HttpRequest, signal: actions.Signal) -> HttpResponse:
             )
             answer["WWW-Authenticate"] = 'Bearer realm="events"'
             return answer
-        done = actions.accept_export(
-            body=unpacked(request, _read(request), limit=settings.PORTAL_MAX_BODY),
-            signal=signal,
-            json=json,
-            key=key,
-            now=timezone.now(),
-        )
+        packed = _read(request)
+        with admitted():
+            done = actions.accept_export(
+                body=unpacked(request, packed, limit=settings.PORTAL_MAX_BODY),
+                signal=signal,
+                json=json,
+                key=key,
+                now=timezone.now(),
+            )
     except actions.TooLarge as bad:
         return _refuse(413, EXHAUSTED, f"{bad.message}. {bad.hint}", json=json)
     except actions.BadDelivery as bad:
         return _refuse(bad.status, INVALID, f"{bad.message}. {bad.hint}", json=json)
+    except StoreFull:
+        return _wait("The disk of the event store is nearly full.", WHEN_FULL, json=json)
+    except Busy:
+        return _wait("More is being delivered than can be taken in.", WHEN_BUSY, json=json)
     except (DatabaseError, InterfaceError, OSError) as trouble:
         logger.warning("an export was not stored: %s", type(trouble).__name__)
-        answer = _refuse(
-            503, UNAVAILABLE, "Not taken in for certain; send the same again later.", json=json
-        )
-        answer["Retry-After"] = RETRY_AFTER
-        return answer
+        return _wait("Not taken in for certain; send the same again later.", RETRY_AFTER, json=json)
     body = otlp.answer(signal, rejected=done.rejected, message=done.message, json=json)
     return HttpResponse(body, content_type=kind)
 
@@ -105,6 +109,12 @@ def _read(request: HttpRequest) -> bytes:
     if not chunks and stated.isdecimal() and len(body) < int(stated[:20]):
         raise actions.BadDelivery("cut_off", "The body ended before its end", "Send it again.")
     return body
+
+
+def _wait(message: str, seconds: str, *, json: bool) -> HttpResponse:
+    answer = _refuse(503, UNAVAILABLE, message, json=json)
+    answer["Retry-After"] = seconds
+    return answer
 
 
 def _refuse(status: int, code: int, message: str, *, json: bool) -> HttpResponse:

@@ -14,10 +14,21 @@ from apps.core.kept import Kept
 from apps.customers.models import IdentificationRule
 from apps.telemetry.catalogue import RULE_ORDER
 from apps.telemetry.counts import sketch_of
-from apps.telemetry.models import Batch, HourCount, OperationCount, Segment, TraitSet, UnnamedGroups
+from apps.telemetry.models import (
+    Batch,
+    HourCount,
+    OperationCount,
+    Rollup,
+    Segment,
+    TraitSet,
+    UnnamedGroups,
+)
 from apps.telemetry.resolve.checks import Ranked, covering, shadows
 from apps.telemetry.resolve.sketch import Sketch
 from apps.telemetry.resolve.unnamed import AGENT, Group
+from apps.telemetry.space import free_bytes
+
+DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)
@@ -67,6 +78,67 @@ def coverage(start_ms: int, end_ms: int) -> Coverage:
         bytes=sums["bytes"] or 0,
         first_ms=sums["first"],
         last_ms=sums["last"],
+    )
+
+
+@dataclass(frozen=True)
+class Disk:
+    """Room for events; bytes."""
+
+    free: int  # on the disk that holds them, whatever else it holds
+    used: int  # events and their roll-ups, those included that are replaced and go within the hour
+    kept_free: int  # below this nothing is taken in
+    daily_growth: int | None  # of the latest whole days; None while there is none
+    keep_days: int | None  # None = all
+    keep_bytes: int | None
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing is taken in until there is more room."""
+        return self.free < self.kept_free
+
+    @property
+    def days_left(self) -> float | None:
+        """Days until nothing more is taken in; None when retention will have made room before, or nothing grows."""
+        if self.full:
+            return 0.0
+        if not self.daily_growth:
+            return None
+        room = self.free - self.kept_free
+        limits = [self.keep_bytes] if self.keep_bytes else []
+        limits += [self.keep_days * self.daily_growth] if self.keep_days else []
+        if limits and min(limits) - self.used <= room:
+            return None
+        return room / self.daily_growth
+
+
+GROWTH_DAYS = 7
+"""Whole days of event time, before the latest one, whose average is the daily growth."""
+
+
+def disk() -> Disk:
+    """Return how much room events take, how much is left, and for how long at today's pace."""
+    latest = watermark()
+    growth = None
+    if latest is not None:
+        end = latest // DAY_MS
+        days = Segment.objects.live().filter(
+            min_ts__gte=(end - GROWTH_DAYS) * DAY_MS, min_ts__lt=end * DAY_MS
+        )
+        about = days.aggregate(bytes=Sum("bytes"), first=Min("min_ts"))
+        rolled = Rollup.objects.filter(day__gte=end - GROWTH_DAYS, day__lt=end)
+        if about["bytes"]:
+            size = about["bytes"] + (rolled.aggregate(bytes=Sum("bytes"))["bytes"] or 0)
+            growth = int(size / (end - about["first"] // DAY_MS))
+    events = Segment.objects.aggregate(bytes=Sum("bytes"))["bytes"] or 0
+    rollups = Rollup.objects.aggregate(bytes=Sum("bytes"))["bytes"] or 0
+    return Disk(
+        free=free_bytes(),
+        used=events + rollups,
+        kept_free=settings.EVENTS_LEAST_FREE,
+        daily_growth=growth,
+        keep_days=settings.EVENTS_KEEP_DAYS or None,
+        keep_bytes=settings.EVENTS_KEEP_BYTES or None,
     )
 
 

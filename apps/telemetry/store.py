@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from apps.analytics.events import EVENT_SCHEMA
 from apps.core.files import sync
 from apps.telemetry.counts import Counted, of_events
+from apps.telemetry.space import refuse_when_full
 
 HOUR_MS = 3_600_000
 ROW_GROUP = 65_536
@@ -55,8 +56,10 @@ class Written:
 def write(table: pa.Table, *, order: NDArray[np.int64], batch_id: str, root: Path) -> list[Written]:
     """Write events as segments, one for each hour of event time, durable when this returns.
 
-    `order` breaks ties of time (the line in the input). Raises OSError, after removing what it wrote.
+    `order` breaks ties of time (the line in the input). Raises OSError, after removing what it wrote; StoreFull
+    before it writes.
     """
+    refuse_when_full()
     ts = table.column("ts").to_numpy()
     if len(ts) > 1 and not (np.diff(ts) >= 0).all():
         by_time = np.lexsort((order, ts))
