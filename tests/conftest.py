@@ -1,6 +1,7 @@
 """What every test gets. The suite's PostgreSQL is started by tests/settings.py."""
 
 import signal
+from pathlib import Path
 
 import pytest
 from django.db.backends.postgresql.operations import DatabaseOperations
@@ -16,12 +17,10 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True, specname="pytest_collection_modifyitems")
-def keep_together(items):
-    """The tests of one file run in one process; all that use a browser as well, on one demo."""
-    for item in items:
-        group = item.path.parent if item.path.parent.name == "browser" else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group)))
+def pytest_itemcollected(item):
+    """Keep the tests of one file in one process; all that use a browser as well, on one demo."""
+    group = item.path.parent if item.path.parent.name == "browser" else item.path
+    item.add_marker(pytest.mark.xdist_group(str(group.relative_to(Path(__file__).parent))))
 
 
 @pytest.hookimpl(trylast=True)
