@@ -84,6 +84,17 @@ def names(name: str, default: str, *, most: int) -> list[str]:
     return [word for word in found if word not in bad][:most]
 
 
+def kept_secrets(name: str, path: Path) -> list[bytes]:
+    """Return secrets that were in use once: words, from the environment or from `path`, the latest first."""
+    given = text(name)
+    if not given and path.exists():
+        # A line of the file may say after the secret until when it was in use.
+        given = " ".join(
+            line.split()[0] for line in path.read_text("ascii").splitlines() if line.strip()
+        )
+    return [word.encode() for word in given.replace(",", " ").split()]
+
+
 def kept_secret(name: str, path: Path) -> str:
     """Return the secret from the environment, or from `path`, made there once (mode 0600) when missing."""
     if value := text(name):

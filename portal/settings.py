@@ -27,6 +27,11 @@ PORTAL_PROCESS = env.text("PORTAL_PROCESS", "command")  # web, worker, beat or c
 SECRET_KEY = env.kept_secret("PORTAL_SECRET_KEY", PORTAL_HOME / "secret")
 # The key under which people become pseudonyms. Apart from SECRET_KEY: rotating one must not change the other.
 PORTAL_ACTOR_KEY = env.kept_secret("PORTAL_ACTOR_KEY", PORTAL_HOME / "actor-key").encode()
+# It, and those before it (`manage.py events rotate`): events hashed under them can still be found and erased.
+PORTAL_ACTOR_KEYS = [
+    PORTAL_ACTOR_KEY,
+    *env.kept_secrets("PORTAL_ACTOR_KEYS_OLD", PORTAL_HOME / "actor-keys-old"),
+]
 
 DEBUG = False
 ALLOWED_HOSTS = env.words("PORTAL_ALLOWED_HOSTS") or [

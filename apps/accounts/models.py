@@ -52,6 +52,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "keys.manage": frozenset({Role.ADMIN}),
     "audit.read": frozenset({Role.ADMIN}),
     "settings": frozenset({Role.ADMIN}),
+    "events.erase": frozenset({Role.ADMIN}),
 }
 
 

@@ -28,6 +28,7 @@ IN_WORDS = {
     "keys.manage": "manage keys",
     "audit.read": "read the audit log",
     "settings": "change settings",
+    "events.erase": "erase a customer's or a person's events",
 }
 
 

@@ -75,16 +75,17 @@ class _Hour:
     small: int  # files that no compaction has made
     latest: datetime | None  # when the last of the small ones came in
 
-    def quiet(self, now: datetime) -> bool:
-        return self.latest is None or self.latest <= now - QUIET
+    def quiet(self, since: datetime) -> bool:
+        return self.latest is None or self.latest <= since
 
     @property
     def apart(self) -> bool:
         """Whether the largest file stays as it is."""
         return self.largest >= BIG_ROWS and (self.rows - self.largest) * BIG_RATIO < self.largest
 
-    def waits(self, now: datetime) -> bool:
-        if self.quiet(now):
+    def waits(self, since: datetime) -> bool:
+        """Whether there is something to merge, when an hour is quiet to which nothing came since."""
+        if self.quiet(since):
             return self.files - self.apart > 1
         return self.small >= MANY
 
@@ -97,27 +98,26 @@ class DamagedFile(Exception):
         self.segment = segment
 
 
-def due(*, now: datetime) -> list[int]:
+def due(*, now: datetime, quiet: timedelta = QUIET) -> list[int]:
     """Return the hours since 1970 that have files to merge, the latest first."""
-    return [one.hour for one in _hours() if one.waits(now)]
+    return [one.hour for one in _hours() if one.waits(now - quiet)]
 
 
-def compact_next(*, now: datetime) -> bool:
+def compact_next(*, now: datetime, quiet: timedelta = QUIET) -> bool:
     """Merge the files of the hour that is due next and that nobody else is merging; say whether one was."""
-    for one in _hours():
-        if one.waits(now):
-            with _alone(one.hour) as mine:
-                if mine and compact(one.hour, now=now):
-                    return True
+    for hour in due(now=now, quiet=quiet):
+        with _alone(hour) as mine:
+            if mine and compact(hour, now=now, quiet=quiet):
+                return True
     return False
 
 
-def compact(hour: int, *, now: datetime) -> bool:
+def compact(hour: int, *, now: datetime, quiet: timedelta = QUIET) -> bool:
     """Merge what waits of an hour; say whether it was. Safe to be killed, to run twice, and at once.
 
     Another compactor or an erasure that replaces one of the files first makes this one's work void.
     """
-    inputs = _inputs(hour, now)
+    inputs = _inputs(hour, now - quiet)
     if len(inputs) < 2:
         return False
     if free_bytes() < sum(one.bytes for one in inputs) + settings.EVENTS_LEAST_FREE // 2:
@@ -286,10 +286,10 @@ def _hours() -> list[_Hour]:
         return [_Hour(*row) for row in cursor.fetchall()]
 
 
-def _inputs(hour: int, now: datetime) -> list[Segment]:
+def _inputs(hour: int, since: datetime) -> list[Segment]:
     """Return the files of an hour that are to become one now."""
     found = [one for one in _hours() if one.hour == hour]
-    if not found or not found[0].waits(now):
+    if not found or not found[0].waits(since):
         return []
     files = Segment.objects.live().filter(
         min_ts__gte=hour * HOUR_MS,
@@ -298,11 +298,11 @@ def _inputs(hour: int, now: datetime) -> list[Segment]:
         customers_counted=True,
         damaged_at=None,
     )
-    if not found[0].quiet(now):
+    if not found[0].quiet(since):
         files = files.exclude(batch=None)
     # The small ones first: of very many, the largest are merged last.
     chosen = list(files.order_by("rows", "pk"))
-    if found[0].apart and found[0].quiet(now):
+    if found[0].apart and found[0].quiet(since):
         chosen = chosen[:-1]
     return chosen[:MOST]
 

@@ -4,7 +4,9 @@ from typing import Self
 
 from django.db import models
 
+from apps.accounts.models import User
 from apps.catalog.models import Operation, Service
+from apps.core.claims import Claimable
 from apps.customers.models import Customer
 
 
@@ -345,3 +347,46 @@ class UnnamedGroups(models.Model):
 
     def __str__(self) -> str:
         return f"day {self.day}, {self.attribute}: {self.total} unnamed"
+
+
+class ErasureState(models.TextChoices):
+    """queued → working → grace → working → done. In grace the old files stay for whoever reads them."""
+
+    QUEUED = "queued", "Waiting"
+    WORKING = "working", "At work"
+    GRACE = "grace", "Erased; the old files go within the hour"
+    DONE = "done", "Erased"
+
+
+class Erasure(Claimable):
+    """Somebody's wish that their events be gone, and how far that is. The numbers of a person go with it."""
+
+    customer = models.BigIntegerField(
+        null=True
+    )  # primary key, which outlives the customer; null = any
+    actors = models.JSONField(
+        default=list
+    )  # hashes; without any, and without addresses, the whole customer
+    addresses = models.JSONField(default=list)
+    asked_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    asked_at = models.DateTimeField()
+    state = models.CharField(max_length=10, choices=ErasureState, default=ErasureState.QUEUED)
+    events = models.BigIntegerField(default=0)  # taken out so far
+    rewritten_at = models.DateTimeField(null=True)  # when the last file was replaced
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state__in=ErasureState.values), name="erasure_state_known"
+            ),
+        ]
+        indexes = [
+            # `erasure.due`.
+            models.Index(
+                fields=["id"], condition=~models.Q(state="done"), name="erasure_to_carry_on"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"erasure {self.pk}"

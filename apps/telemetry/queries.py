@@ -1,6 +1,6 @@
 """What is stored: the files of a window, how far the data goes, and from whom it came."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,6 +140,39 @@ def disk() -> Disk:
         keep_days=settings.EVENTS_KEEP_DAYS or None,
         keep_bytes=settings.EVENTS_KEEP_BYTES or None,
     )
+
+
+def stats(*, waiting: Collection[int] = ()) -> dict[str, int | float | str | None]:
+    """Return what is stored in numbers; `waiting`: the hours that have files to merge."""
+    live = Segment.objects.live()
+    sums = live.aggregate(events=Sum("rows"), bytes=Sum("bytes"), files=Count("pk"))
+    events, size = sums["events"] or 0, sums["bytes"] or 0
+    hour = F("min_ts") / Value(3_600_000)
+    span = data_span()
+    first, last = (
+        datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds") if at else None
+        for at in span or (None, None)
+    )
+    room = disk()
+    return {
+        "events": events,
+        "bytes": size,
+        "bytes_per_event": round(size / events, 2) if events else None,
+        "files": sums["files"],
+        "hours": live.annotate(hour=hour).values("hour").distinct().count(),
+        "days": live.annotate(day=hour / Value(24)).values("day").distinct().count(),
+        "first": first,
+        "last": last,
+        "hours_to_merge": len(waiting),
+        "small_files_waiting": live.annotate(hour=hour).filter(hour__in=waiting).count(),
+        "damaged_files": live.exclude(damaged_at=None).count(),
+        "replaced_files": Segment.objects.exclude(deleted_at=None).count(),
+        "days_rolled_up": Rollup.objects.count(),
+        "bytes_rolled_up": Rollup.objects.aggregate(bytes=Sum("bytes"))["bytes"] or 0,
+        "bytes_free": room.free,
+        "bytes_a_day": room.daily_growth,
+        "days_left": None if room.days_left is None else round(room.days_left, 1),
+    }
 
 
 def stored_chunks(chain_before: str) -> list[Batch]:

@@ -26,6 +26,7 @@ from apps.telemetry.models import CONTENTS, Rollup, Segment
 from apps.telemetry.queries import watermark
 
 FOLDER = Path("rollups")
+FILES = ("actors", "minutes", "starts")
 FORM = 3
 """Part of every basis: raise it when what `write_day` writes changes, and all days are made again."""
 AGAIN = timedelta(minutes=15)
@@ -149,7 +150,17 @@ def make(day: int, *, now: datetime) -> Rollup:
     return made
 
 
-def sweep_files(*, now: datetime) -> int:
+def make_again(*, now: datetime) -> int:
+    """Make every day again that is rolled up otherwise than its segments are now; return how many."""
+    known = dict(Rollup.objects.values_list("day", "basis"))
+    there = _bases(min(known), max(known) + 1) if known else {}
+    stale = [day for day, basis in sorted(there.items()) if known.get(day, basis) != basis]
+    for day in stale:
+        make(day, now=now)
+    return len(stale)
+
+
+def sweep_files(*, now: datetime, grace: timedelta = GRACE) -> int:
     """Forget days that have no segment any more, and remove what no roll-up names once nobody can be reading it.
 
     Returns how many folders and files were removed.
@@ -162,10 +173,10 @@ def sweep_files(*, now: datetime) -> int:
         gone.delete()
     root = Path(settings.EVENTS_DIR)
     named = set(Rollup.objects.values_list("path", flat=True))
-    limit = (now - GRACE).timestamp()
+    limit = (now - grace).timestamp()
     removed = 0
     for path in (root / FOLDER).glob("*"):
-        if str(path.relative_to(root)) not in named and path.stat().st_mtime < limit:
+        if str(path.relative_to(root)) not in named and path.stat().st_mtime <= limit:
             if path.is_dir():
                 rmtree(path, ignore_errors=True)
             else:

@@ -5,13 +5,17 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from apps.telemetry import compaction, jobs, rollups
+from apps.core.nudge import nudge
+from apps.telemetry import compaction, erasure, jobs, rollups
 
 
 @shared_task(name="telemetry.sweep")
 def sweep(**_: Any) -> None:
     """Remove files that no catalogue row names."""
-    jobs.sweep(now=timezone.now())
+    now = timezone.now()
+    jobs.sweep(now=now)
+    if erasure.waits(now=now):
+        nudge("telemetry.erase", queue="impact")
 
 
 @shared_task(name="telemetry.rollup", queue="impact")
@@ -25,4 +29,11 @@ def rollup(**_: Any) -> None:
 def compact(**_: Any) -> None:
     """Merge the small files of every hour that waits."""
     while compaction.compact_next(now=timezone.now()):
+        pass
+
+
+@shared_task(name="telemetry.erase", queue="impact")
+def erase(**_: Any) -> None:
+    """Carry every erasure on that can be."""
+    while erasure.erase_next(clock=timezone.now):
         pass

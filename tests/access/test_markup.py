@@ -61,6 +61,7 @@ OURS = {
     "outreach.Picture": {"key"},
     "outreach.Delivery": {"content_hash", "message_id"},
     "telemetry.Batch": {"batch_id", "chain_before", "chain_after", "delivery", "reasons", "tally", "format"},
+    "telemetry.Erasure": {"actors", "addresses"},
     "telemetry.Segment": {"path", "sha256"},
     "telemetry.Sender": {"format"},
     "tenets.Clause": {"op", "unit", "window_zone", "window_start"},

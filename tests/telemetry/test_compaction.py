@@ -201,7 +201,7 @@ def test_of_two_that_replace_the_same_file_one_is_void(key):
     traffic(key, 4)
     before = rows()
     inputs = live_of_hour()
-    made = compaction._inputs(HOUR, LATER)
+    made = compaction._inputs(HOUR, NOW)
     assert {one.pk for one in made} == {one.pk for one in inputs}
     Segment.objects.filter(pk=inputs[0].pk).update(deleted_at=NOW)  # as an erasure does
     assert not compaction.swap(inputs, [], now=LATER)

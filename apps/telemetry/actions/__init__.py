@@ -9,6 +9,7 @@ from apps.telemetry.actions.delivery import (
     TooLarge,
     accept_events,
 )
+from apps.telemetry.actions.erasing import WHO, UnableToErase, erase_events
 from apps.telemetry.actions.otlp import Exported, Signal, accept_export
 from apps.telemetry.actions.rules import (
     EDIT,
@@ -28,6 +29,7 @@ __all__ = [
     "EDIT",
     "MOST_IN_ARRAY",
     "READ",
+    "WHO",
     "Accepted",
     "BadDelivery",
     "Exported",
@@ -36,6 +38,7 @@ __all__ = [
     "RuleDraft",
     "Signal",
     "TooLarge",
+    "UnableToErase",
     "UnableToKeepRule",
     "UnableToRetire",
     "accept_events",
@@ -43,6 +46,7 @@ __all__ = [
     "change_rule",
     "create_rule",
     "delete_rule",
+    "erase_events",
     "move_rule",
     "retire_sender",
     "switch_rule",

@@ -122,6 +122,7 @@ def store_delivery(
     """Store the requests of one delivery, durably, once. `delivery` is what it is known by when it comes again."""
     resolver = Resolver(
         key=settings.PORTAL_ACTOR_KEY,
+        earlier=settings.PORTAL_ACTOR_KEYS[1:],
         registry=Catalogue(),
         identities=identities(),
         rules=Rules(),

@@ -116,6 +116,7 @@ class _Run:
             catalogue.declare(self._rules.service, self._rules.service_name)
         self._resolver = Resolver(
             key=settings.PORTAL_ACTOR_KEY,
+            earlier=settings.PORTAL_ACTOR_KEYS[1:],
             registry=catalogue,
             identities=known,
             rules=self._rules,

@@ -31,8 +31,10 @@ class Resolver:
         identities: Identities,
         rules: Rules,
         service: str,
+        earlier: Sequence[bytes] = (),
     ) -> None:
         self.hash = KeyedHash(key)
+        self.hashes = [self.hash, *(KeyedHash(one) for one in earlier)]
         self._registry = registry
         self.identities = identities
         self.rules = rules

@@ -218,8 +218,12 @@ class Rows:
         wanted.pop(None, None)
         if not wanted:
             return none
-        numbers = self._hash.many(attribute, column.encoded).tolist()
-        return column.numbers([wanted.get(number, none) for number in numbers], none)
+        # A rule may have been written when another key was in use.
+        found = [none] * len(column.encoded)
+        for keyed in self._r.hashes:
+            numbers = keyed.many(attribute, column.encoded).tolist()
+            found = [min(at, wanted.get(n, none)) for at, n in zip(found, numbers, strict=True)]
+        return column.numbers(found, none)
 
     def seen(self, row: int) -> dict[str, str]:
         """Return what a row carries of what rules look at, in words; what it does not carry is left out."""
