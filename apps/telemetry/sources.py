@@ -6,7 +6,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Protocol, Self
 
 PIECE = 1 << 20
 GZIP = b"\x1f\x8b"
@@ -27,6 +27,18 @@ class Damage:
     """What is wrong with the end of a packed input; "" = nothing."""
 
     what: str = ""
+
+
+class Input(Protocol):
+    """Something that gives bytes, whether it ends or grows."""
+
+    name: str
+    damage: Damage
+    done: int  # packed bytes read
+
+    def read(self, most: int) -> bytes:
+        """Return up to `most` unpacked bytes; fewer only where there are no more for now."""
+        ...
 
 
 class Source:

@@ -11,10 +11,11 @@ moved to another place in another file. Such lines are stored again, since a has
 vouch for a part; the analysis drops them where the log has request ids. The whole file adds nothing after.
 
 `taking` goes through an input, `reading` knows its bytes, `report` says what became of it, and `cataloguing` names
-what was written.
+what was written. `following` does the same with logs that grow (`growing`), through rotations.
 """
 
 from apps.telemetry.files.cataloguing import catalogue_rows, tally_json
+from apps.telemetry.files.following import How, Tail
 from apps.telemetry.files.reading import BLOCK, HEAD
 from apps.telemetry.files.report import Progress, Report
 from apps.telemetry.files.taking import CHUNK, ingest
@@ -23,8 +24,10 @@ __all__ = [
     "BLOCK",
     "CHUNK",
     "HEAD",
+    "How",
     "Progress",
     "Report",
+    "Tail",
     "catalogue_rows",
     "ingest",
     "tally_json",

@@ -8,7 +8,7 @@ from apps.telemetry import queries
 from apps.telemetry.files.report import Progress, Report
 from apps.telemetry.formats import detect
 from apps.telemetry.formats.columns import Block, excerpt
-from apps.telemetry.sources import Source
+from apps.telemetry.sources import Input
 
 BLOCK = 4 << 20  # bytes parsed at once: small enough to stay in the processor's cache
 HEAD = 1 << 20  # bytes looked at to find the format
@@ -19,7 +19,7 @@ class Reading:
 
     parser: detect.Parser  # known once the head was looked at
 
-    def __init__(self, source: Source, report: Report, progress: Progress) -> None:
+    def __init__(self, source: Input, report: Report, progress: Progress) -> None:
         self._source = source
         self._report = report
         self._progress = progress

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +27,7 @@ from apps.telemetry.formats.fields import FieldNames
 from apps.telemetry.models import Batch
 from apps.telemetry.resolve import Resolver, Tally
 from apps.telemetry.rules import Rules
-from apps.telemetry.sources import Source, UnreadableInput
+from apps.telemetry.sources import Input, Source, UnreadableInput
 
 CHUNK = 32 << 20  # bytes, unpacked
 
@@ -64,35 +65,40 @@ def ingest(
     service = service or rules.service or "web"
     with Source(path) as source:
         report = Report(source=source.name, service=service, size=source.size)
-        run = _Run(source, report, rules, now, chunk_bytes, progress)
+        run = Run(source, report, rules, now, chunk_bytes, progress)
         run.begin(wanted)
-        with _alone(run.log_id):
+        with alone(run.log_id):
             run.go()
     return report
 
 
-class _Run:
+class Run:
     """One input on its way into the store."""
 
     def __init__(
         self,
-        source: Source,
+        source: Input,
         report: Report,
         rules: Rules,
         now: datetime,
         chunk_bytes: int,
         progress: Progress | None,
+        reading: Reading | None = None,
     ) -> None:
         self._source = source
         self._report = report
         self._rules = rules
-        self._now = now
-        self._now_ms = int(now.timestamp() * 1000)
+        self.at(now)
         self._chunk_bytes = chunk_bytes
         self._progress = progress or (lambda _: None)
         self._root = Path(settings.EVENTS_DIR)
-        self._reading = Reading(source, report, self._progress)
+        self._reading = reading or Reading(source, report, self._progress)
         self.log_id = 0
+
+    def at(self, now: datetime) -> None:
+        """Say what time it is: the time of batches, and what is in the future."""
+        self._now = now
+        self._now_ms = int(now.timestamp() * 1000)
 
     def begin(self, wanted: str) -> None:
         """Look at the first lines: the format, and which log it is."""
@@ -110,6 +116,10 @@ class _Run:
         self.log_id = int.from_bytes(
             hashlib.blake2b(first, digest_size=8).digest(), "big", signed=True
         )
+        self.meet()
+
+    def meet(self) -> None:
+        """Look up services, operations and identification rules as they are now. Raise UnknownCustomer."""
         catalogue = Catalogue()
         known = identities(default=self._rules.customer)
         if self._rules.service:
@@ -123,30 +133,41 @@ class _Run:
             service=self._report.service,
         )
 
+    def step(self, threads: "Threads") -> bool:
+        """Store one chunk, or go past it where it is stored; return whether there was one.
+
+        One without a request is stored as well: what follows must be found again behind it.
+        """
+        if self._reading.skip_stored():
+            return True
+        chunk = self._next_chunk(threads)
+        if not chunk.length:
+            return False
+        self._commit(chunk, self._write(chunk) if chunk.tally.rows else [])
+        return True
+
     def go(self) -> None:
         """Store chunk after chunk; while one is written, the next is parsed."""
-        with (
-            ThreadPoolExecutor(1, "segments") as writer,
-            ThreadPoolExecutor(1, "hash") as hasher,
-            ThreadPoolExecutor(1, "parse") as self._parse_thread,
-        ):
+        with ThreadPoolExecutor(1, "segments") as writer, Threads() as threads:
             waiting: tuple[_Chunk, Future[list[store.Written]]] | None = None
             try:
                 while True:
                     if self._reading.skip_stored():
                         continue
-                    chunk = self._next_chunk(hasher)
+                    chunk = self._next_chunk(threads)
                     if not chunk.length:
                         break
                     if waiting:
                         done, waiting = waiting, None
-                        self._commit(*done)
+                        self._commit(done[0], done[1].result())
                     if chunk.tally.rows:
                         waiting = chunk, writer.submit(self._write, chunk)
+                    else:
+                        self._count(chunk)
                     self._progress(self._report)
                 if waiting:
                     done, waiting = waiting, None
-                    self._commit(*done)
+                    self._commit(done[0], done[1].result())
             finally:
                 if waiting:
                     self._abandon(waiting[1])
@@ -156,23 +177,20 @@ class _Run:
 
     # events
 
-    def _next_chunk(self, hasher: ThreadPoolExecutor) -> _Chunk:
+    def _next_chunk(self, threads: "Threads") -> _Chunk:
         """Read, parse and resolve the next chunk; an empty one at the end of the input."""
         before = self._reading.hash.hexdigest()
         rejects, tally = Rejects(), Tally()
         tables: list[pa.Table] = []
         orders: list[Ints] = []
         start = self._reading.passed
-        for found in self._parsed(rejects, hasher):
+        for found in self._parsed(rejects, threads):
             for columns in found:
                 table, seen = self._resolver.resolve(columns)
                 tables.append(table)
                 orders.append(columns.lines)
                 tally.add(seen)
-        hasher.submit(lambda: None).result()  # one thread: whatever was to be hashed before is
-        report = self._report
-        report.lines += tally.rows + rejects.total
-        report.rejects.merge(rejects)
+        threads.hash.submit(lambda: None).result()  # one thread: what was to be hashed before is
         return _Chunk(
             before=before,
             after=self._reading.hash.hexdigest(),
@@ -185,14 +203,14 @@ class _Run:
             order=np.concatenate(orders) if orders else np.zeros(0, dtype=np.int64),
         )
 
-    def _parsed(self, rejects: Rejects, hasher: ThreadPoolExecutor) -> Iterator[list[Columns]]:
+    def _parsed(self, rejects: Rejects, threads: "Threads") -> Iterator[list[Columns]]:
         """Parse the blocks of a chunk in a thread of their own, one ahead of whoever resolves them."""
         left = self._chunk_bytes
         waiting: Future[list[Columns]] | None = None
         while left and (data := self._reading.next_block(left, first=left == self._chunk_bytes)):
             left -= len(data)
-            hasher.submit(self._reading.hash.update, data)
-            parsing = self._parse_thread.submit(
+            threads.hash.submit(self._reading.hash.update, data)
+            parsing = threads.parse.submit(
                 self._reading.parser.parse,
                 self._reading.numbered(data),
                 rejects=rejects,
@@ -210,8 +228,11 @@ class _Run:
     def _write(self, chunk: _Chunk) -> list[store.Written]:
         return store.write(chunk.table, order=chunk.order, batch_id=chunk.batch_id, root=self._root)
 
-    def _commit(self, chunk: _Chunk, writing: "Future[list[store.Written]]") -> None:
-        written = writing.result()
+    def _count(self, chunk: _Chunk) -> None:
+        self._report.lines += chunk.lines
+        self._report.rejects.merge(chunk.rejects)
+
+    def _commit(self, chunk: _Chunk, written: list[store.Written]) -> None:
         report = self._report
         batch = Batch(
             batch_id=chunk.batch_id,
@@ -234,7 +255,9 @@ class _Run:
             if chunk.after not in {one.chain_after for one in queries.stored_chunks(chunk.before)}:
                 raise
             report.already += chunk.tally.rows  # another run has stored this chunk meanwhile
+            self._count(chunk)
             return
+        self._count(chunk)
         report.stored += chunk.tally.rows
         report.segments += len(written)
         report.tally.add(chunk.tally)
@@ -245,8 +268,21 @@ class _Run:
             store.discard(writing.result(), root=self._root)
 
 
+class Threads:
+    """One thread that hashes and one that parses."""
+
+    def __enter__(self) -> Self:
+        self.hash = ThreadPoolExecutor(1, "hash")
+        self.parse = ThreadPoolExecutor(1, "parse")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.hash.shutdown()
+        self.parse.shutdown()
+
+
 @contextmanager
-def _alone(log_id: int) -> Iterator[None]:
+def alone(log_id: int) -> Iterator[None]:
     """Let one process at a time take in a log; the lock dies with its holder."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", [log_id])
