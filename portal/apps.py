@@ -7,6 +7,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004
 
+from apps.core.metrics import measured_by
 from portal import env
 
 
@@ -18,7 +19,10 @@ class PortalConfig(AppConfig):
     def ready(self) -> None:
         """Register the checks, and make the worker's application the one that wake-ups go to."""
         import portal.celery  # noqa: F401, PLC0415  (it reads the settings, which stand only now)
+        from portal.measured import queues, version  # noqa: PLC0415  (it needs the models)
 
+        measured_by(queues)
+        measured_by(version)
         register(check_environment)
         register(check_production, Tags.security, deploy=True)
 

@@ -12,6 +12,7 @@ from apps.impact.tenet_evidence import witness
 from apps.telemetry import otlp_api
 from apps.telemetry.catalog_traffic import requests_by_operation
 from apps.tenets.views import guide as tenet_guide
+from portal.measured import page as metrics
 
 # Open to everyone
 public = [
@@ -24,6 +25,7 @@ public = [
     path("api/v1/", include("apps.customers.api_urls")),
     path("v1/traces", otlp_api.traces, name="otlp_traces"),
     path("v1/logs", otlp_api.logs, name="otlp_logs"),
+    path("metrics", metrics, name="metrics"),
     path("errors/", include("apps.guidance.public_urls")),
     path("", include("apps.statuspage.urls")),
 ]

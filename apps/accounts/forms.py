@@ -150,6 +150,7 @@ class KeyForm(forms.Form):
             (Scope.INGEST, "Send events"),
             (Scope.READ, "Read: customers, incidents, tenets"),
             (Scope.MANAGE, "Manage: change customers and what we run"),
+            (Scope.METRICS, "Scrape /metrics, as Prometheus does"),
         ],
         widget=forms.CheckboxSelectMultiple,
         label="What it may do",

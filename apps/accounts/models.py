@@ -215,6 +215,7 @@ class Scope(models.TextChoices):
     INGEST = "ingest", "Send events"
     READ = "read", "Read"
     MANAGE = "manage", "Manage"
+    METRICS = "metrics", "Scrape metrics"
 
 
 class ApiKeyManager(models.Manager["ApiKey"]):

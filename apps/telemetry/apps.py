@@ -3,6 +3,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.urls import reverse
 
+from apps.core.metrics import measured_by
 from apps.core.notices import Notice, on_today
 
 
@@ -10,8 +11,11 @@ class TelemetryConfig(AppConfig):
     name = "apps.telemetry"
 
     def ready(self) -> None:
-        """Let Today say who sends nothing any more."""
+        """Let Today say who sends nothing any more, and `/metrics` what comes in."""
+        from apps.telemetry.measured import measured  # noqa: PLC0415  (it needs the models)
+
         on_today(silent_senders)
+        measured_by(measured)
 
 
 def silent_senders(user: Any) -> Notice | None:

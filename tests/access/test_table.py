@@ -34,6 +34,7 @@ GET  /invitation/{token}/                                         200  200  200 
 GET  /api/v1/events                                              405  405  405  405  405  405  405  405  405
 GET  /v1/traces                                                  405  405  405  405  405  405  405  405  405
 GET  /v1/logs                                                    405  405  405  405  405  405  405  405  405
+GET  /metrics                                                    401  401  401  401  401  401  401  401  401
 GET  /api/v1/customers                                           401  401  401  401  401  401  401  401  401
 GET  /api/v1/customers/import                                    405  405  405  405  405  405  405  405  405
 GET  /api/v1/customers/a-1                                       401  401  401  401  401  401  401  401  401
@@ -195,6 +196,7 @@ POST /invitation/{token}/                                         422  422  422 
 POST /api/v1/events                                              415  415  415  415  415  415  415  415  415
 POST /v1/traces                                                  415  415  415  415  415  415  415  415  415
 POST /v1/logs                                                    415  415  415  415  415  415  415  415  415
+POST /metrics                                                    405  405  405  405  405  405  405  405  405
 POST /api/v1/customers                                           401  401  401  401  401  401  401  401  401
 POST /api/v1/customers/import                                    401  401  401  401  401  401  401  401  401
 POST /api/v1/customers/a-1                                       405  405  405  405  405  405  405  405  405
@@ -346,7 +348,7 @@ ROWS = [line.split() for line in TABLE.strip().splitlines() if not line.startswi
 #: The only addresses that answer somebody who has not signed in.
 PUBLIC = {
     "api/v1/customers", "api/v1/customers/import", "api/v1/customers/<path:external_id>",
-    "", "accent.css", "healthz", "sign-in/", "api/v1/events", "v1/traces", "v1/logs",
+    "", "accent.css", "healthz", "sign-in/", "api/v1/events", "v1/traces", "v1/logs", "metrics",
     "errors/", "errors/<str:code>", "i/<str:reference>",
     "first/<str:token>/",
     "invitation/<str:token>/",
