@@ -78,17 +78,22 @@ def overview(request: PortalRequest) -> HttpResponse:
     sources = intake.counts_by_state(services=False)
     services = intake.counts_by_state(services=True)
     disk = intake.disk(now)
+    fresh = intake.freshness(now)
+    missed = sources[SenderState.QUIET] + sources[SenderState.STOPPED]
+    missed_services = services[SenderState.QUIET] + services[SenderState.STOPPED]
     context |= {
         "now": now,
         "by": by,
         "hour": intake.summed(hour),
         "hour_before": intake.events_of_hour_before(now),
         "day": intake.summed(day),
-        "fresh": intake.freshness(now),
+        "fresh": fresh,
+        "late": fresh.behind is not None and fresh.behind > arrivals.SILENT_AFTER,
+        "verdict": _verdict(fresh, missed + missed_services, now),
         "page": page,
         "rows": _rows(list(page.object_list), now),
-        "missed": sources[SenderState.QUIET] + sources[SenderState.STOPPED],
-        "missed_services": services[SenderState.QUIET] + services[SenderState.STOPPED],
+        "missed": missed,
+        "missed_services": missed_services,
         "sources": sources,
         "lists": [
             {
@@ -112,6 +117,17 @@ def overview(request: PortalRequest) -> HttpResponse:
         "kept_days": arrivals.KEPT_DAYS,
     }
     return render(request, "telemetry/intake.html", context)
+
+
+def _verdict(fresh: intake.Freshness, missed: int, now: datetime) -> tuple[str, str]:
+    """Return the state of it all and what says it; nothing while nothing ever came."""
+    if fresh.last_batch is None:
+        return "", ""
+    if missed:
+        return "slowed", f"{missed:,} silent"
+    if now - fresh.last_batch > arrivals.SILENT_AFTER:
+        return "neutral", "No delivery of late"
+    return "fine", "Data comes in"
 
 
 @allowed(actions.READ)

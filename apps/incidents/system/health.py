@@ -13,6 +13,7 @@ from apps.customers.models import Customer
 from apps.impact.models import CustomerImpact, ImpactSnapshot
 from apps.incidents.models import Incident, State
 from apps.incidents.system.shape import FINE, Health, worst
+from apps.telemetry.intake import silent_services
 
 #: Open incidents that are looked at, the newest first.
 MOST = 100
@@ -65,6 +66,9 @@ def now(*, user: User, customers: Iterable[int], of: Collection[int] | None = No
         found = _of_incident(incident, grades.get(incident.snapshot_id))
         for service in incident.services.all():
             services[service.pk].append(found)
+    for pk, since in silent_services().items():
+        # Nobody can be seen to fail where nothing is seen at all.
+        services[pk].append(Health("unknown", f"silent since {since:%H:%M} UTC"))
     hit = impacts.filter(
         grade__in=HIT_GRADES, snapshot__in=[one.snapshot_id for one in touching if one.snapshot_id]
     )
