@@ -1,20 +1,16 @@
 """What *System → Telemetry* shows: what comes in, from whom, what could not be read, and what is stored."""
 
-import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Case, Count, F, IntegerField, Max, Min, Q, QuerySet, Sum, Value, When
 
 from apps.telemetry.arrivals import HOUR_SLOTS, moment, slot_of
 from apps.telemetry.models import Arrival, Batch, Segment, Sender, SenderState, Silence
 
-DAY_MS = 86_400_000
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 FAILURES_LOOKED_AT = 200
@@ -22,7 +18,6 @@ FAILURES_LOOKED_AT = 200
 FAILURES_SINCE = timedelta(days=7)
 SAMPLES_SHOWN = 3
 LAG_OF = 100  # the latest batches
-GROWTH_DAYS = 7
 
 _SUMS = ("batches", "events", "rejected", "bots", "probes", "customers", "named")
 
@@ -229,51 +224,6 @@ def failures(now: datetime) -> Failures:
 def batches_of(sender: Sender) -> QuerySet[Batch]:
     """Return the batches of a source, the latest first."""
     return Batch.objects.filter(source=sender.source).order_by("-created_at", "-pk")
-
-
-@dataclass(frozen=True)
-class Disk:
-    """The disk that holds the events, in bytes.
-
-    `per_day`: what the latest whole days of events took each; None where not one is known.
-    """
-
-    size: int
-    free: int
-    per_day: int | None
-
-    @property
-    def used_share(self) -> float:
-        """The part that is taken, by whatever."""
-        return 1 - self.free / self.size if self.size else 0.0
-
-    @property
-    def days_left(self) -> float | None:
-        """Days until it is full at this pace; None when the pace is not known."""
-        return self.free / self.per_day if self.per_day else None
-
-
-def disk(now: datetime) -> Disk | None:
-    """Return how full the disk is; None while there is no event store."""
-    root = Path(settings.EVENTS_DIR)
-    if not root.is_dir():
-        return None
-    usage = shutil.disk_usage(root)
-    today = int(now.timestamp() * 1000) // DAY_MS
-    rows = (
-        Segment.objects.live()
-        .filter(min_ts__gte=(today - GROWTH_DAYS) * DAY_MS, min_ts__lt=today * DAY_MS)
-        .values(day=F("min_ts") / Value(DAY_MS))
-        .annotate(bytes=Sum("bytes"))
-    )
-    by_day: Mapping[int, int] = {row["day"]: row["bytes"] for row in rows}
-    # Days before the first event say nothing; those without any since then do.
-    days = today - min(by_day) if by_day else 0
-    return Disk(
-        size=usage.total,
-        free=usage.free,
-        per_day=int(sum(by_day.values()) / days) if days else None,
-    )
 
 
 @dataclass(frozen=True)

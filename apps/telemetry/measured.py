@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import connection
 
 from apps.core.metrics import Family, by_label, counter, gauge
-from apps.telemetry import intake
+from apps.telemetry import intake, queries
 
 REASONS = 20
 """Reasons that are told apart; they are words of our readers, numbers in them left out. The rest is `other`."""
@@ -89,13 +89,14 @@ def measured(now: datetime) -> Iterable[Family]:
     )
     yield gauge("portal_segment_bytes", "Bytes of all files of events.", stored.bytes)
     yield gauge("portal_stored_events", "Events in all files.", stored.rows)
-    disk = intake.disk(now)
+    disk = queries.disk()
+    yield gauge("portal_disk_free_bytes", "What is free on the disk of the events.", disk.free)
+    yield gauge("portal_disk_kept_free_bytes", "Below this nothing is taken in.", disk.kept_free)
     yield gauge(
-        "portal_disk_size_bytes",
-        "Size of the disk that holds the events.",
-        disk.size if disk else None,
+        "portal_disk_seconds_left",
+        "Until nothing more is taken in, at the pace of the latest days; absent when that will not come.",
+        None if disk.days_left is None else disk.days_left * 86_400,
     )
-    yield gauge("portal_disk_free_bytes", "What is free on it.", disk.free if disk else None)
 
 
 def _totals() -> dict[str, int]:

@@ -23,6 +23,7 @@ from apps.telemetry.arrivals import (
     whole_slots_from,
 )
 from apps.telemetry.models import Arrival, Batch, Sender, SenderState, Silence
+from apps.telemetry.space import free_bytes
 
 DAY = timedelta(days=1)
 WEEKS = (7, 14, 21, 28)
@@ -118,8 +119,8 @@ def _within(bins: Iterable[Bin], start: datetime, end: datetime) -> tuple[float,
 def notice(*, now: datetime) -> int:
     """Open a silence for each sender that is missed; return how many.
 
-    Says nothing for the first minutes after the portal itself was down, nor while batches wait to be counted:
-    then it is not known who is silent.
+    Says nothing for the first minutes after the portal itself was down or its disk full, nor while batches wait to
+    be counted: then it is not known who is silent.
     """
     Sender.objects.filter(
         state=SenderState.QUIET,
@@ -180,7 +181,7 @@ def _listening_since(now: datetime) -> datetime:
     except (OSError, ValueError):
         since = last = 0.0
     moment_ = now.timestamp()
-    if not 0 <= moment_ - last <= lapse:
+    if not 0 <= moment_ - last <= lapse or free_bytes() < settings.EVENTS_LEAST_FREE:
         since = moment_
     if mark.parent.is_dir():
         mark.write_text(repr(since))

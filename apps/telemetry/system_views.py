@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from apps.accounts.access import PortalRequest, allowed
 from apps.core.http import SeeOther
-from apps.telemetry import actions, arrivals, compaction, intake
+from apps.telemetry import actions, arrivals, compaction, intake, queries
 from apps.telemetry.intake import Sums
 from apps.telemetry.models import Sender, SenderState, Silence
 
@@ -77,7 +77,7 @@ def overview(request: PortalRequest) -> HttpResponse:
     )
     sources = intake.counts_by_state(services=False)
     services = intake.counts_by_state(services=True)
-    disk = intake.disk(now)
+    disk = queries.disk()
     fresh = intake.freshness(now)
     missed = sources[SenderState.QUIET] + sources[SenderState.STOPPED]
     missed_services = services[SenderState.QUIET] + services[SenderState.STOPPED]
@@ -89,7 +89,7 @@ def overview(request: PortalRequest) -> HttpResponse:
         "day": intake.summed(day),
         "fresh": fresh,
         "late": fresh.behind is not None and fresh.behind > arrivals.SILENT_AFTER,
-        "verdict": _verdict(fresh, missed + missed_services, now),
+        "verdict": _verdict(fresh, missed=missed + missed_services, full=disk.full, now=now),
         "page": page,
         "rows": _rows(list(page.object_list), now),
         "missed": missed,
@@ -109,9 +109,8 @@ def overview(request: PortalRequest) -> HttpResponse:
         ],
         "failures": intake.failures(now),
         "disk": disk,
-        "nearly_full": disk is not None
-        and disk.days_left is not None
-        and disk.days_left < NEARLY_FULL,
+        "nearly_full": disk.days_left is not None and disk.days_left < NEARLY_FULL,
+        "keeps": disk.keep_days or disk.keep_bytes,
         "stored": intake.stored(),
         "hours_to_merge": len(compaction.due(now=now)),
         "kept_days": arrivals.KEPT_DAYS,
@@ -119,10 +118,12 @@ def overview(request: PortalRequest) -> HttpResponse:
     return render(request, "telemetry/intake.html", context)
 
 
-def _verdict(fresh: intake.Freshness, missed: int, now: datetime) -> tuple[str, str]:
+def _verdict(fresh: intake.Freshness, *, missed: int, full: bool, now: datetime) -> tuple[str, str]:
     """Return the state of it all and what says it; nothing while nothing ever came."""
     if fresh.last_batch is None:
         return "", ""
+    if full:
+        return "failing", "Nothing is taken in"
     if missed:
         return "slowed", f"{missed:,} silent"
     if now - fresh.last_batch > arrivals.SILENT_AFTER:

@@ -21,6 +21,7 @@ from apps.incidents.models import CountState, Flow, SystemCount
 from apps.incidents.system.layout import BOX, draw
 from apps.incidents.system.shape import Health, Link, Node, Picture, most, rename
 from apps.telemetry import actions as telemetry
+from apps.telemetry.models import Sender
 from tests.access.pages import Page
 from tests.factories import (
     NOW,
@@ -78,6 +79,19 @@ def test_customers_journeys_services_and_what_they_stand_on(client, alice):
     # The list says the same.
     for label in ("Shoppers", "Refund", "Delivery", "Cards Ltd", "In no journey"):
         assert f">{label}</a>" in answer.text
+
+
+@pytest.mark.django_db
+def test_a_service_that_is_silent_is_not_said_to_be_fine(client, alice):
+    make_system(2)
+    sender = Sender.objects.create(
+        service=Service.objects.get(name="Shop"), first_at=NOW, seen_at=NOW, state="quiet"
+    )
+    silence = sender.silences.create(began_at=NOW, noticed_at=NOW, usual=3)
+    assert "Shop: silent since 10:30 UTC" in " | ".join(links_of(client.get(MAP)))
+    silence.ended_at = NOW
+    silence.save()
+    assert "Shop: fine" in " | ".join(links_of(client.get(MAP)))
 
 
 @pytest.mark.django_db

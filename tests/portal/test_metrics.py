@@ -167,7 +167,7 @@ def test_the_figures_are_true_counted_or_not(scrape):
     assert after["portal_event_lag_seconds"] == 30
     assert after["portal_segments"] == 1
     assert after["portal_segment_bytes"] > 1000
-    assert after["portal_disk_size_bytes"] > after["portal_disk_free_bytes"] > 0
+    assert after["portal_disk_free_bytes"] > after["portal_disk_kept_free_bytes"] >= 0
     assert after["portal_unnamed_ratio"] == 1
     assert after['portal_sources{state="flowing"}'] == 1
     assert after['portal_sources{state="quiet"}'] == 0
@@ -196,7 +196,7 @@ def test_labels_and_queries_do_not_grow(scrape):
     Total.objects.bulk_create(Total(name=f"rejected: {'x' * n}", n=1) for n in range(1, 40))
     arrivals.count()
     many, text = asked()
-    assert few == many <= 22
+    assert few == many <= 25
     for word in ("secret-customer", "s1", "/p1"):
         assert word not in text
     of = [name.partition("{")[0] for name in parsed(text)]
