@@ -1,4 +1,8 @@
-"""`drill ingest`: ingest is killed at random moments and run again; every line must be stored exactly once."""
+"""`drill ingest`: ingester, compactor and PostgreSQL are killed at random moments while a reader reads.
+
+Every line must be stored exactly once, and no reader may ever see an error, a line twice, or less than what was
+acknowledged.
+"""
 
 import json
 import os
@@ -6,10 +10,12 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
@@ -17,6 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote, urlencode
 
+import duckdb
 import psycopg
 import pyarrow.parquet as pq
 from django.conf import settings
@@ -25,54 +32,155 @@ from django.utils import timezone
 
 from apps.core.figures import DrillStep, Option, drill
 
-KILLS = Option("--kills", int, 20, "how often ingest is killed", quick=3)
+KILLS = Option("--kills", int, 200, "how often something is killed", quick=4)
+SERVER = Option(
+    flag="--own-server",
+    type=bool,
+    default=False,
+    help="a PostgreSQL of its own, which is killed as well (without --quick always)",
+)
 LINES = 4_000  # added to the log before each round
 CHUNK = 16 * 1024
-ROUNDS = 500  # a bound on how often ingest is started, whatever happens
+ROUNDS = 5  # a bound, for each kill, on how often something is started
+GRACE = 5  # seconds that replaced files stay: far longer than a read here takes
+VICTIMS = ("ingest", "compact", "PostgreSQL")
+ODDS = (10, 10, 3)
 
 
 @dataclass
 class _Count:
     """What happened."""
 
-    kills: int = 0
-    in_work: int = 0  # kills that hit it after it had begun to store
+    kills: Counter[str] = field(default_factory=Counter)
+    in_work: int = 0  # kills that hit an ingester or a compactor after it had begun to store
     runs: int = 0
     wrong_exits: list[str] = field(default_factory=list)
 
 
+class _Reader(threading.Thread):
+    """Lists the files and reads them, over and over, as every page does."""
+
+    def __init__(self, home: "_Home") -> None:
+        super().__init__(daemon=True)
+        self._home = home
+        self._over = threading.Event()
+        self.acknowledged = 0
+        self.reads = self.away = self.doubles = self.less = 0
+        self.errors: list[str] = []
+
+    def run(self) -> None:
+        while not self._over.wait(0.02):
+            due = self.acknowledged
+            try:
+                with psycopg.connect(self._home.url, connect_timeout=5) as con:
+                    found = con.execute(
+                        "SELECT path FROM telemetry_segment WHERE deleted_at IS NULL"
+                    ).fetchall()
+            except psycopg.Error:
+                self.away += 1
+                continue
+            files = [str(self._home.events / path) for (path,) in found]
+            if not files:
+                continue
+            try:
+                with duckdb.connect() as con:
+                    row = con.execute(
+                        "SELECT count(*), count(DISTINCT request) FROM read_parquet(?)", [files]
+                    ).fetchone()
+            except duckdb.Error as error:
+                self.errors.append(str(error)[:300])
+                continue
+            rows, different = row or (0, 0)
+            self.reads += 1
+            self.doubles += rows != different
+            self.less += different < due
+
+    def end(self) -> None:
+        self._over.set()
+        self.join(60)
+
+
 @drill(
     "ingest",
-    help="kill ingest at random moments and run it again: each line exactly once",
-    options=[KILLS],
+    help="kill ingester, compactor and PostgreSQL at random while a reader reads: each line exactly once",
+    options=[KILLS, SERVER],
 )
-def ingest(*, kills: int, seed: int, quick: bool) -> Iterator[DrillStep]:
-    """Let a log grow, take it in, kill the taker, and compare the store with the log."""
+def ingest(*, kills: int, own_server: bool, seed: int, quick: bool) -> Iterator[DrillStep]:
+    """Let a log grow, take it in, merge, kill, go on, and compare the store with the log."""
     dice = random.Random(seed)  # noqa: S311  (moments, not secrets)
-    with _installation() as home:
+    own = own_server or not quick
+    odds = ODDS if own else (*ODDS[:2], 0)
+    with _installation(own=own) as home:
         log = home.folder / "access.log"
         written = _grow(log, 0, LINES)
-        took = _run(home, log, _Count()) or 1.0
         count = _Count()
-        while count.kills < kills and count.runs < ROUNDS:
+        took = _run(home, log, count) or 1.0
+        reader = _Reader(home)
+        reader.acknowledged = _stored_rows(home)
+        reader.start()
+        while count.kills.total() < kills and count.runs < kills * ROUNDS:
             written = _grow(log, written, LINES)
-            _start_and_kill(home, log, dice.uniform(0.0, took * 1.1), count)
+            [victim] = dice.choices(VICTIMS, odds)
+            _round(home, log, victim, dice.uniform(0.3 * took, 1.4 * took), count)
+            reader.acknowledged = _stored_rows(home)
         finished = _run(home, log, count) is not None
         again = _run(home, log, count) is not None
+        merged = home.finish("events", "compact", "--all", "--grace", str(GRACE))
+        reader.end()
+        of = ", ".join(f"{count.kills[name]} {name}" for name in VICTIMS if count.kills[name])
         yield DrillStep(
-            "ingest killed -9",
-            tried=count.kills,
+            "killed -9",
+            tried=count.kills.total(),
             violations=0,
-            note=f"{count.in_work} while storing",
+            note=f"{of}; {count.in_work} while storing",
         )
-        bad = len(count.wrong_exits) + (not finished) + (not again)
+        bad = len(count.wrong_exits) + (not finished) + (not again) + bool(merged[0])
         yield DrillStep(
             "runs that ended by themselves end well",
-            count.runs - count.kills,
+            count.runs - count.kills.total(),
             bad,
-            "; ".join(count.wrong_exits[:3]),
+            "; ".join([*count.wrong_exits[:3], *([merged[1][-300:]] if merged[0] else [])]),
         )
+        note = f"{reader.away} times there was no PostgreSQL" if reader.away else ""
+        yield DrillStep(
+            "reads that fail",
+            reader.reads,
+            len(reader.errors),
+            "; ".join(reader.errors[:2]) or note,
+        )
+        yield DrillStep("reads that see a line twice", reader.reads, reader.doubles)
+        yield DrillStep("reads that see less than was acknowledged", reader.reads, reader.less)
         yield from _compare(home, written)
+        if quick:
+            return
+        code, said = home.finish("events", "verify")
+        yield DrillStep("manage.py events verify", 1, int(bool(code)), said[-300:] if code else "")
+
+
+def _round(home: "_Home", log: Path, victim: str, after: float, count: _Count) -> None:
+    """Let an ingester and a compactor run side by side, and kill one of them, or the database."""
+    before = _progress(home)
+    running = {
+        "ingest": _start(home, log),
+        "compact": home.command("events", "compact", "--all", "--grace", str(GRACE)),
+    }
+    time.sleep(after)
+    if victim == "PostgreSQL":
+        home.kill_server()
+        count.kills[victim] += 1
+    elif running[victim].poll() is None:
+        count.in_work += _progress(home) > before
+        running[victim].send_signal(signal.SIGKILL)
+        count.kills[victim] += 1
+    for name, process in running.items():
+        said, _ = process.communicate()
+        count.runs += 1
+        killed = process.returncode == -signal.SIGKILL and name == victim
+        # Without a database a run ends with words, and says that it did.
+        refused = victim == "PostgreSQL" and process.returncode == 1 and "Traceback" not in said
+        if process.returncode and not killed and not refused:
+            count.wrong_exits.append(f"{name}: {said[-300:]}")
+    home.wait_for_server()
 
 
 def _compare(home: "_Home", written: int) -> Iterator[DrillStep]:
@@ -81,6 +189,12 @@ def _compare(home: "_Home", written: int) -> Iterator[DrillStep]:
             "SELECT path, rows, sha256 FROM telemetry_segment WHERE deleted_at IS NULL"
         ).fetchall()
         batches = con.execute("SELECT coalesce(sum(rows), 0) FROM telemetry_batch").fetchone()
+        hours = con.execute(
+            "SELECT coalesce(sum(requests), 0)::bigint FROM telemetry_hourcount"
+        ).fetchone()
+        days = con.execute(
+            "SELECT coalesce(sum(requests), 0)::bigint FROM telemetry_customerday WHERE customer_id IS NULL"
+        ).fetchone()
     requests: list[int] = []
     torn = 0
     for path, rows, digest in segments:
@@ -104,6 +218,9 @@ def _compare(home: "_Home", written: int) -> Iterator[DrillStep]:
     orphans = [
         p for p in home.events.glob("dt=*/hh=*/*") if str(p.relative_to(home.events)) not in known
     ]
+    for name, sums in (("hours", hours), ("customers' days", days)):
+        off = abs((int(sums[0]) if sums else 0) - len(requests))
+        yield DrillStep(f"{name} count what is stored", tried=written, violations=off)
     counted = int(batches[0]) if batches else 0
     yield DrillStep(
         "batches count what is stored",
@@ -115,7 +232,7 @@ def _compare(home: "_Home", written: int) -> Iterator[DrillStep]:
 
 @dataclass(frozen=True)
 class _Home:
-    """An installation of its own: a database on the same server and a folder."""
+    """An installation of its own: a database and a folder."""
 
     folder: Path
     url: str
@@ -134,15 +251,79 @@ class _Home:
                 "PORTAL_HOME": str(self.folder),
                 "DATABASE_URL": self.url,
                 "DJANGO_SETTINGS_MODULE": "portal.settings",
+                "EVENTS_LEAST_FREE": "0",
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
+    def finish(self, *arguments: str) -> tuple[int, str]:
+        """Run a command to its end; return its exit code and what it said."""
+        process = self.command(*arguments)
+        said, _ = process.communicate()
+        return process.returncode, said
+
+    def kill_server(self) -> None:
+        """Kill the server's first process: the others see it gone and end at once."""
+        with psycopg.connect(self.url) as con:
+            about = Path(f"/proc/{con.info.backend_pid}/status").read_text().splitlines()
+        [parent] = [line.split()[1] for line in about if line.startswith("PPid:")]
+        os.kill(int(parent), signal.SIGKILL)
+
+    def wait_for_server(self) -> None:
+        """Wait until the database answers."""
+        end = time.monotonic() + 120
+        while True:
+            try:
+                psycopg.connect(self.url, connect_timeout=5).close()
+            except psycopg.OperationalError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
+
+
+#: Starts a PostgreSQL for PORTAL_HOME, says where it is, and holds it until its input ends.
+_HOLD = (
+    "import sys; from portal.embedded import ensure; print(ensure(), flush=True); sys.stdin.read()"
+)
+
 
 @contextmanager
-def _installation() -> Iterator[_Home]:
+def _installation(*, own: bool) -> Iterator[_Home]:
+    with TemporaryDirectory(prefix="portal-drill-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)  # the server may run as another user, who has to pass through
+        with _own_server(folder) if own else _own_database() as url:
+            home = _Home(folder, url)
+            code, said = home.finish("migrate", "--verbosity", "0")
+            if code:
+                raise RuntimeError(f"the drill's database could not be made: {said}")
+            yield home
+
+
+@contextmanager
+def _own_server(folder: Path) -> Iterator[str]:
+    kept = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "DATABASE_URL_FILE"}}
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLD],
+        cwd=settings.BASE_DIR,
+        env=kept | {"PORTAL_HOME": str(folder)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdin is not None  # noqa: S101  (a pipe was asked for)
+        assert holder.stdout is not None  # noqa: S101
+        yield holder.stdout.readline().strip()
+        with suppress(BrokenPipeError):
+            holder.stdin.close()
+
+
+@contextmanager
+def _own_database() -> Iterator[str]:
     own = connection.settings_dict
     name = f"portal_drill_{uuid.uuid4().hex[:12]}"
     server = {
@@ -152,17 +333,10 @@ def _installation() -> Iterator[_Home]:
         "host": own["HOST"],
     }
     query = urlencode({key: value for key, value in server.items() if value}, quote_via=quote)
-    url = f"postgresql:///{name}?{query}"
     with psycopg.connect(f"postgresql:///postgres?{query}", autocommit=True) as con:
         con.execute(f'CREATE DATABASE "{name}"')
         try:
-            with TemporaryDirectory(prefix="portal-drill-") as folder:
-                home = _Home(Path(folder), url)
-                migrate = home.command("migrate", "--verbosity", "0")
-                said, _ = migrate.communicate()
-                if migrate.returncode:
-                    raise RuntimeError(f"the drill's database could not be made: {said}")
-                yield home
+            yield f"postgresql:///{name}?{query}"
         finally:
             con.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
@@ -197,24 +371,14 @@ def _start(home: _Home, log: Path) -> subprocess.Popen[str]:
     return home.command("ingest", str(log), "--json", "--chunk-bytes", str(CHUNK))
 
 
-def _start_and_kill(home: _Home, log: Path, after: float, count: _Count) -> None:
-    """Start ingest and kill it after some seconds, if it has not ended before that."""
-    before = _stored(home)
-    process = _start(home, log)
-    try:
-        said, _ = process.communicate(timeout=after)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        count.kills += 1
-        count.in_work += _stored(home) > before
-    else:
-        if process.returncode:
-            count.wrong_exits.append(said[-300:])
-    count.runs += 1
-
-
-def _stored(home: _Home) -> int:
+def _progress(home: _Home) -> int:
+    """A number that grows with each batch and each merge."""
     with psycopg.connect(home.url) as con:
-        row = con.execute("SELECT count(*) FROM telemetry_batch").fetchone()
+        row = con.execute("SELECT max(id) FROM telemetry_segment").fetchone()
+    return int(row[0] or 0) if row else 0
+
+
+def _stored_rows(home: _Home) -> int:
+    with psycopg.connect(home.url) as con:
+        row = con.execute("SELECT coalesce(sum(rows), 0) FROM telemetry_batch").fetchone()
     return int(row[0]) if row else 0
