@@ -27,4 +27,4 @@ def broken_log(user: Any) -> Notice | None:
     latest = AuditCheck.objects.order_by("-pk").first()
     if latest is None or latest.ok:
         return None
-    return Notice("The audit log is broken", reverse("accounts:audit"))
+    return Notice("The audit log is broken", reverse("accounts:audit"), "Read the log")

@@ -7,10 +7,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Notice:
-    """One thing that waits for a person: a count in words, and where to go."""
+    """One thing that waits for a person: a count in words, where to go, and what the link there says."""
 
     text: str
     href: str
+    action: str = "Look at it"
 
 
 #: Given a user, returns what waits for them, or None. One query each at most.

@@ -246,7 +246,9 @@ def unseen_reports(user: User) -> Notice | None:
     if not count:
         return None
     who = "1 customer does" if count == 1 else f"{count:,} customers do"
-    return Notice(f"{who} not see what our page says", reverse("statuspage:reports"))
+    return Notice(
+        f"{who} not see what our page says", reverse("statuspage:reports"), "Read what they see"
+    )
 
 
 def _incidents(*, now: datetime) -> list[Incident]:

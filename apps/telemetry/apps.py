@@ -29,4 +29,4 @@ def silent_senders(user: Any) -> Notice | None:
     if not n:
         return None
     words = f"{n} senders are silent" if n > 1 else "1 sender is silent"
-    return Notice(words, reverse("intake:overview"))
+    return Notice(words, reverse("intake:overview"), "See which, and since when")

@@ -154,6 +154,12 @@ def open_silences(senders: Iterable[Sender] | None = None) -> dict[int, Silence]
     return {one.sender_id: one for one in rows}
 
 
+def longest_silences(most: int) -> list[Silence]:
+    """Return the silences that go on, the longest first, each with its sender."""
+    rows = Silence.objects.filter(ended_at=None).select_related("sender__service")
+    return list(rows.order_by("began_at", "pk")[:most])
+
+
 def silent_services() -> dict[int, datetime]:
     """Return the services that are silent, by primary key, and since when. For the apps above."""
     rows = Silence.objects.filter(ended_at=None, sender__service__isnull=False)
@@ -212,7 +218,10 @@ def failures(now: datetime) -> Failures:
             one.sources.add(row["source"])
         for sample in row["samples"]:
             told = found.get(sample["reason"])
-            if told is not None and len(told.samples) < SAMPLES_SHOWN:
+            if told is None or len(told.samples) >= SAMPLES_SHOWN:
+                continue
+            # The same line again and again teaches nothing.
+            if sample["excerpt"] not in {one["excerpt"] for one in told.samples}:
                 told.samples.append(sample | {"source": row["source"]})
     more = len(rows) > FAILURES_LOOKED_AT
     if more:

@@ -22,6 +22,7 @@ from apps.telemetry.models import Sender, SenderState, Silence
 PAGE = 25
 BATCHES = 25
 SILENCES = 10
+NAMED = 5  # of the silent ones, at the head of the page
 #: name in the address -> what the tab says, hours in all, five minutes of a step
 WINDOWS = {"1h": ("The last hour", 1, 1), "24h": ("24 hours", 24, arrivals.HOUR_SLOTS)}
 NEARLY_FULL = 7.0  # days
@@ -93,6 +94,8 @@ def overview(request: PortalRequest) -> HttpResponse:
         "page": page,
         "rows": _rows(list(page.object_list), now),
         "missed": missed,
+        "silences": intake.longest_silences(NAMED),
+        "more_silences": max(missed + missed_services - NAMED, 0),
         "missed_services": missed_services,
         "sources": sources,
         "lists": [

@@ -213,6 +213,7 @@ def test_a_sender_that_stops_is_noticed_told_and_closed_by_data(key, hourly, cli
         text = client.get(WHERE).text
         assert "sent nothing for longer than usual" in text
         assert "22 Nov, 10:30 UTC" in text
+        assert text.index("api: shop</a> since") < text.index("events in the last hour")
         assert "about 2 an hour" in text
         assert [one.text for one in notices(alice) if "silent" in one.text] == [
             "2 senders are silent"
