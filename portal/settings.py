@@ -44,6 +44,7 @@ CSRF_TRUSTED_ORIGINS = [PORTAL_URL] if PORTAL_URL.startswith("https://") else []
 PORTAL_TRUSTED_PROXIES = env.integer("PORTAL_TRUSTED_PROXIES", 0)
 
 # What attempts are broken down by, where requests carry it.
+PORTAL_RULES = env.text("PORTAL_RULES")  # a rules file: apps/telemetry/rules.py
 PORTAL_TRAITS = env.names("PORTAL_TRAITS", "region,country,app_version,platform", most=8)
 
 # Limits and intervals

@@ -1,5 +1,6 @@
 """`POST /api/v1/events`: events from programs, stored durably before they are acknowledged."""
 
+import logging
 import zlib
 from typing import Any
 
@@ -14,7 +15,10 @@ from django.views.decorators.csrf import csrf_exempt
 from apps.accounts.models import ApiKey, Scope
 from apps.telemetry import actions
 from apps.telemetry.admission import Busy, admitted
+from apps.telemetry.rules import BadRules
 from apps.telemetry.space import StoreFull
+
+logger = logging.getLogger(__name__)
 
 ARRAY = "application/json"
 CLOUD_EVENTS = ("application/cloudevents+json", "application/cloudevents-batch+json")
@@ -48,7 +52,7 @@ def events(request: HttpRequest) -> JsonResponse:
         return _wait("store_full", "The disk of the event store is nearly full", WHEN_FULL)
     except Busy:
         return _wait("busy", "More is being delivered than can be taken in", WHEN_BUSY)
-    except (DatabaseError, InterfaceError, OSError) as trouble:
+    except (DatabaseError, InterfaceError, OSError, BadRules) as trouble:
         return _later(trouble)
 
 
@@ -200,6 +204,9 @@ def _later(trouble: Exception) -> JsonResponse:
     # When the database was lost at its last word, the events may be stored all the same.
     disk = isinstance(trouble, OSError)
     what = "the store cannot be written" if disk else "the database did not answer"
+    if isinstance(trouble, BadRules):
+        logger.error("PORTAL_RULES: %s", trouble)
+        what = "the rules file cannot be used"
     answer = error(
         503,
         "unavailable",

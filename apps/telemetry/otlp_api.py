@@ -17,6 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 from apps.telemetry import actions, otlp
 from apps.telemetry.admission import Busy, admitted
 from apps.telemetry.api import RETRY_AFTER, WHEN_BUSY, WHEN_FULL, bearer, ingest_key, unpacked
+from apps.telemetry.rules import BadRules
 from apps.telemetry.space import StoreFull
 
 logger = logging.getLogger(__name__)
@@ -83,8 +84,11 @@ def _export(request: HttpRequest, signal: actions.Signal) -> HttpResponse:
         return _wait("The disk of the event store is nearly full.", WHEN_FULL, json=json)
     except Busy:
         return _wait("More is being delivered than can be taken in.", WHEN_BUSY, json=json)
-    except (DatabaseError, InterfaceError, OSError) as trouble:
-        logger.warning("an export was not stored: %s", type(trouble).__name__)
+    except (DatabaseError, InterfaceError, OSError, BadRules) as trouble:
+        logger.warning(
+            "an export was not stored: %s",
+            trouble if isinstance(trouble, BadRules) else type(trouble).__name__,
+        )
         return _wait("Not taken in for certain; send the same again later.", RETRY_AFTER, json=json)
     body = otlp.answer(signal, rejected=done.rejected, message=done.message, json=json)
     return HttpResponse(body, content_type=kind)

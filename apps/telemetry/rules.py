@@ -18,19 +18,39 @@
     failed = [402]                 # statuses that are failures here although others call them fine
     ok = [404]                     # and the other way round
 
-Every key is optional; an unknown one is refused.
+    [[outcomes]]                   # what a status alone does not tell; the first that fits decides,
+    outcome = "failed"             # before what operations say; or "ok", or "client_abort"
+    service = "shop"               # left out: any, and so with what follows
+    operation = "POST /orders"     # as the catalogue names it
+    status = [200, 402]
+    field = "x_error_code"         # a field, header or attribute, as the log or the span calls it
+    is = ["declined", 51]          # left out: whatever is given there
+    is_not = ["none"]              # ... except these
+
+    [format]                       # a log that is in none of the formats that we find
+    pattern = '$remote_addr [$time_local] "$request" $status'    # nginx's log_format, or
+    regex = '(?P<time>\\S+) (?P<status>\\d+) (?P<path>\\S+)'       # named as in [fields]; RE2, so it is never slow
+    time = "%d.%m.%Y %H:%M:%S %z"  # left out: found; without %z it is UTC
+
+Who left (499, a load balancer's 460, Envoy's 0 with DC) did not fail, whatever is declared here. Every key is
+optional; an unknown one is refused. What the file that PORTAL_RULES names says of fields, operations and outcomes
+holds for what comes over HTTP as well.
 """
 
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
-from apps.telemetry.formats.fields import FIELDS
+from apps.analytics.events import Outcome
+from apps.telemetry.formats.build import FLAGS, NUMERIC, OUTCOMES
+from apps.telemetry.formats.declared import BadPattern, LogFormat, checked, from_log_format
+from apps.telemetry.formats.fields import FIELDS, WATCH, FieldNames, plain
 from apps.telemetry.meaning.paths import METHODS
 
 SLUG = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
@@ -56,6 +76,23 @@ class OperationRule:
 
 
 @dataclass(frozen=True)
+class OutcomeRule:
+    """What requests of some kind came to. `column` is the column of `Columns.text` that holds the field."""
+
+    outcome: Outcome
+    service: str = ""
+    operation: str = ""
+    statuses: frozenset[int] = frozenset()
+    column: str = ""
+    values: frozenset[str] = frozenset()  # empty = any
+    others: frozenset[str] = frozenset()
+
+    def says(self, value: str) -> bool:
+        """Whether the field's value is one of those that the rule is about."""
+        return value not in self.others and (not self.values or value in self.values)
+
+
+@dataclass(frozen=True)
 class Rules:
     """What a rules file says; without a file, nothing."""
 
@@ -64,6 +101,17 @@ class Rules:
     customer: str = ""
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     operations: tuple[OperationRule, ...] = ()
+    outcomes: tuple[OutcomeRule, ...] = ()
+    format: LogFormat | None = None
+
+    def names(self) -> FieldNames:
+        """Return what senders call our fields, by these rules."""
+        columns = [rule.column for rule in self.outcomes if rule.column.startswith(WATCH)]
+        return FieldNames(
+            self.fields,
+            traits=settings.PORTAL_TRAITS,
+            watched=[column.removeprefix(WATCH) for column in columns],
+        )
 
 
 def load(path: Path) -> Rules:
@@ -81,6 +129,28 @@ def load(path: Path) -> Rules:
     return _Reader(path, text).rules(data)
 
 
+def in_force() -> Rules:
+    """Return the rules of the file that PORTAL_RULES names; without it, none. Raise BadRules."""
+    if not settings.PORTAL_RULES:
+        return Rules()
+    path = Path(settings.PORTAL_RULES)
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError as error:
+        raise BadRules(f"{path}: {error.strerror or error}") from error
+    return _loaded(path, changed)
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: Path, _: int) -> Rules:
+    return load(path)
+
+
+def over_http() -> Rules:
+    """Return those of the rules in force that are not about one log. Raise BadRules."""
+    return replace(in_force(), service="", service_name="", customer="", format=None)
+
+
 def _pattern(path: str) -> str:
     parts = re.split(r"(\{[^{}/]*\}|\*)", path)
     made = ["[^/]+" if p.startswith("{") else ".*" if p == "*" else re.escape(p) for p in parts]
@@ -95,7 +165,8 @@ class _Reader:
         self._lines = text.splitlines()
 
     def rules(self, data: dict[str, Any]) -> Rules:
-        self._known(data, {"customer", "service", "fields", "operations"}, "")
+        known = {"customer", "service", "fields", "operations", "outcomes", "format"}
+        self._known(data, known, "")
         service = self._table(data, "service")
         self._known(service, {"slug", "name"}, "[service]")
         slug = self._text(service, "slug", "[service]")
@@ -110,13 +181,82 @@ class _Reader:
             raise self._bad(
                 twice, f'two operations are named "{twice}"; one may have several paths'
             )
-        return Rules(
+        outcomes = data.get("outcomes", [])
+        if not isinstance(outcomes, list):
+            raise self._bad("outcomes", "write each outcome under [[outcomes]]")
+        found = Rules(
             service=slug,
             service_name=self._text(service, "name", "[service]"),
             customer=self._text(data, "customer", ""),
             fields=self._fields(self._table(data, "fields")),
             operations=rules,
         )
+        known_names = found.names()
+        found = replace(
+            found,
+            outcomes=tuple(
+                self._outcome(one, at, known_names) for at, one in enumerate(outcomes, 1)
+            ),
+        )
+        return replace(found, format=self._format(self._table(data, "format"), found.names()))
+
+    def _outcome(self, entry: object, at: int, names: FieldNames) -> OutcomeRule:
+        where = f"[[outcomes]] number {at}"
+        if not isinstance(entry, dict):
+            raise self._bad("outcomes", f"{where}: not a table")
+        keys = {"outcome", "service", "operation", "status", "field", "is", "is_not"}
+        self._known(entry, keys, where)
+        word = self._text(entry, "outcome", where)
+        if word not in OUTCOMES:
+            raise self._bad("[[outcomes]]", f"{where}: outcome is failed, ok or client_abort")
+        name = self._text(entry, "field", where)
+        if not name and ("is" in entry or "is_not" in entry):
+            raise self._bad("[[outcomes]]", f"{where}: is and is_not need a field")
+        found = OutcomeRule(
+            outcome=Outcome(OUTCOMES[word]),
+            service=self._text(entry, "service", where),
+            operation=self._text(entry, "operation", where),
+            statuses=self._statuses(entry, "status", where),
+            column=self._column(name, names, where) if name else "",
+            values=self._values(entry, "is", where),
+            others=self._values(entry, "is_not", where),
+        )
+        if not (found.service or found.operation or found.statuses or found.column):
+            raise self._bad("[[outcomes]]", f"{where}: it would fit every request")
+        return found
+
+    def _column(self, name: str, names: FieldNames, where: str) -> str:
+        """Return the column that holds a field: that of our field of this name, or one of its own."""
+        column = (names.find(name) or (f"{WATCH}{plain(name)}", 0))[0]
+        if column == "status" and plain(name) != "code":
+            raise self._bad(name, f"{where}: write status = [...] for the status of HTTP")
+        if column == "time" or column.startswith("latency"):
+            raise self._bad(name, f"{where}: {name} is a time")
+        apart = column in NUMERIC or column in FLAGS or column == "cookie"
+        return f"{WATCH}{plain(name)}" if apart else column
+
+    def _values(self, entry: dict[str, Any], key: str, where: str) -> frozenset[str]:
+        given = entry.get(key, [])
+        given = given if isinstance(given, list) else [given]
+        if not all(isinstance(one, str | int | float) for one in given):
+            raise self._bad(key, f"{where}: {key} is a list of texts and numbers")
+        return frozenset(str(one).lower() if isinstance(one, bool) else str(one) for one in given)
+
+    def _format(self, table: dict[str, Any], names: FieldNames) -> LogFormat | None:
+        self._known(table, {"pattern", "regex", "time"}, "[format]")
+        if not table:
+            return None
+        pattern, regex = (self._text(table, key, "[format]") for key in ("pattern", "regex"))
+        if bool(pattern) == bool(regex):
+            raise self._bad("[format]", "[format]: it has either a pattern or a regex")
+        when = self._text(table, "time", "[format]")
+        try:
+            if pattern:
+                return from_log_format(pattern, time_format=when, names=names)
+            return checked(regex, time_format=when, names=names)
+        except BadPattern as bad:
+            key = "pattern" if pattern else "regex"
+            raise self._bad(key, f"[format] {key}: {bad}") from bad
 
     def _fields(self, table: dict[str, Any]) -> dict[str, tuple[str, ...]]:
         self._known(table, {*FIELDS, *settings.PORTAL_TRAITS}, "[fields]")

@@ -19,11 +19,10 @@ from apps.telemetry import store
 from apps.telemetry.catalogue import DEFAULT_SERVICE, Catalogue, identities
 from apps.telemetry.files import BLOCK, catalogue_rows, tally_json
 from apps.telemetry.formats.columns import Block, Columns, Rejects
-from apps.telemetry.formats.fields import FieldNames
 from apps.telemetry.formats.jsonlines import JsonLines
 from apps.telemetry.models import Batch
 from apps.telemetry.resolve import Resolver, Tally
-from apps.telemetry.rules import Rules
+from apps.telemetry.rules import over_http
 
 MOST_IN_ARRAY = 200_000
 """Events in one JSON array, which is decoded as a whole; NDJSON has no such limit."""
@@ -125,7 +124,7 @@ def store_delivery(
         earlier=settings.PORTAL_ACTOR_KEYS[1:],
         registry=Catalogue(),
         identities=identities(),
-        rules=Rules(),
+        rules=over_http(),
         service=DEFAULT_SERVICE,
     )
     tally = Tally()
@@ -166,7 +165,7 @@ def _answer(batch: Batch, *, duplicate: bool) -> Accepted:
 
 
 def _parsed(body: bytes, *, form: Form, rejects: Rejects, now_ms: int) -> list[Columns]:
-    parser = JsonLines(FieldNames(traits=settings.PORTAL_TRAITS), wary=True)
+    parser = JsonLines(over_http().names(), wary=True)
     if form != "ndjson":
         return _from_array(parser, body, rejects, now_ms, cloud=form == "cloudevents")
     last = body.rpartition(b"\n")[2]

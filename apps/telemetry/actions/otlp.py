@@ -5,14 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from django.conf import settings
-
 from apps.accounts.models import ApiKey
 from apps.telemetry import otlp
 from apps.telemetry.actions.delivery import SAMPLES, BadDelivery, store_delivery
 from apps.telemetry.formats.columns import Rejects
-from apps.telemetry.formats.fields import FieldNames
 from apps.telemetry.models import Batch
+from apps.telemetry.rules import over_http
 
 Signal = Literal["traces", "logs"]
 
@@ -37,7 +35,7 @@ def accept_export(
     delivery = f"{key.pk}:otlp:{hashlib.sha256(body).hexdigest()}"
     if known := Batch.objects.filter(delivery=delivery).first():
         return Exported(known.rows, known.rejected, _why(known.reasons))
-    names = FieldNames(traits=settings.PORTAL_TRAITS)
+    names = over_http().names()
     try:
         export = (otlp.spans if signal == "traces" else otlp.logs)(body, json=json, names=names)
     except otlp.NotOtlp as error:

@@ -9,7 +9,6 @@ What a rotation does between its copy and its truncation (copytruncate) to lines
 
 import glob
 import os
-import re
 import stat
 import sys
 import time
@@ -17,17 +16,16 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 from django.db import DatabaseError, InterfaceError, connection
 
 from apps.telemetry.files.growing import Growing, GrowingReading
-from apps.telemetry.files.reading import Reading
 from apps.telemetry.files.report import Report
+from apps.telemetry.files.rotation import about, begins_known, kind, rotated, whole
 from apps.telemetry.files.taking import CHUNK, Run, Threads, alone, ingest
 from apps.telemetry.formats.detect import LOOK, UnknownFormat
 from apps.telemetry.rules import Rules
-from apps.telemetry.sources import GZIP, PACKED, Source, UnreadableInput
+from apps.telemetry.sources import UnreadableInput
 
 MOST = 8 << 20
 """Bytes that are read ahead and stored at once: with those it was made of, what one log costs in memory."""
@@ -244,7 +242,7 @@ class Tail:
     def _scan(self, now: Callable[[], datetime], clock: float) -> None:
         there: set[Key] = {(0, 0)}
         for path in self._paths():
-            if (found := _about(path)) is None:
+            if (found := about(path)) is None:
                 continue
             key = found.st_dev, found.st_ino
             there.add(key)
@@ -252,7 +250,7 @@ class Tail:
                 self._once(f"{path} is no file; name the files in it, for example: {path}/*.log")
             elif key in self._open or not found.st_size:
                 continue
-            elif _kind(path):
+            elif kind(path):
                 self._take_packed(path, now)
             else:
                 self._catch_up(path, now, clock)
@@ -314,13 +312,13 @@ class Tail:
         todo: list[str] = []
         known = False
         for sibling in rotated(path):
-            if (found := _about(sibling)) is None:
+            if (found := about(sibling)) is None:
                 continue
             if open_one := self._open.get((found.st_dev, found.st_ino)):
                 open_one.finish(now(), clock, last_line=False)
                 known = True
                 break
-            if _kind(sibling) and not whole(sibling):
+            if kind(sibling) and not whole(sibling):
                 continue
             todo.append(sibling)
             if known := begins_known(sibling, self._how.service):
@@ -332,12 +330,12 @@ class Tail:
         return True
 
     def _take_packed(self, path: str, now: Callable[[], datetime]) -> None:
-        if (found := _about(path)) is None:
+        if (found := about(path)) is None:
             return
         state = found.st_ino, found.st_size, found.st_mtime_ns
         if self._packed.get(path) == state or time.time() - found.st_mtime < SETTLED:
             return
-        if _kind(path) == "gzip" and not whole(path):
+        if kind(path) == "gzip" and not whole(path):
             self._once(
                 f"{path} is packed and ends before its end; it is taken in once it is whole."
             )
@@ -394,76 +392,6 @@ class Tail:
         if words not in self._told and len(self._told) < 10_000:
             self._told.add(words)
             self._say(words)
-
-
-ROTATED = re.compile(r"[.\-_]?\d[\d.\-_T:Z]*(\.gz)?")
-
-
-def rotated(path: str) -> list[str]:
-    """Return the rotated files of a log, the newest first: `a.log.1`, `a.log-20261122.gz`, `a-20261122.log`."""
-    log = Path(path)
-    found: list[tuple[float, str]] = []
-    with suppress(OSError):
-        for entry in os.scandir(log.parent):
-            name = entry.name
-            rest = name.removeprefix(log.name) if name.startswith(log.name) else None
-            if rest is None and log.suffix and name.startswith(log.stem):
-                rest = name.removeprefix(log.stem)
-                packed = ".gz" if rest.endswith(".gz") else ""
-                rest = rest.removesuffix(".gz")
-                rest = rest.removesuffix(log.suffix) + packed if rest.endswith(log.suffix) else None
-            if rest and ROTATED.fullmatch(rest):
-                with suppress(OSError):
-                    about = entry.stat()
-                    if stat.S_ISREG(about.st_mode) and about.st_size:
-                        found.append((about.st_mtime, entry.path))
-    names = {name for _, name in found}
-    # A plain file beside its packed twin is being packed just now.
-    return [
-        name
-        for _, name in sorted(found, reverse=True)
-        if name.removesuffix(".gz") not in names - {name}
-    ]
-
-
-def _about(path: str) -> os.stat_result | None:
-    try:
-        return Path(path).stat()
-    except OSError:
-        return None
-
-
-def _kind(path: str) -> str:
-    """Return what a file is packed with, "" for nothing."""
-    try:
-        with Path(path).open("rb") as file:
-            head = file.read(8)
-    except OSError:
-        return ""
-    if head.startswith(GZIP):
-        return "gzip"
-    return next((name for magic, name in PACKED.items() if head.startswith(magic)), "")
-
-
-def whole(path: str) -> bool:
-    """Whether a packed file can be unpacked to its end; one that is being written cannot."""
-    try:
-        with Source(path) as source:
-            while source.read(1 << 20):
-                pass
-            return not source.damage.what
-    except UnreadableInput:
-        return True  # to be told by whoever takes it in
-
-
-def begins_known(path: str, service: str) -> bool:
-    """Whether the first chunk of a file is stored."""
-    try:
-        with Source(path) as source:
-            report = Report(source=source.name, service=service)
-            return Reading(source, report, lambda _: None).skip_stored()
-    except UnreadableInput:
-        return False
 
 
 def _words(error: BaseException) -> str:

@@ -23,7 +23,6 @@ from apps.telemetry.files.reading import Reading
 from apps.telemetry.files.report import Progress, Report
 from apps.telemetry.formats import detect
 from apps.telemetry.formats.columns import Columns, Ints, Rejects
-from apps.telemetry.formats.fields import FieldNames
 from apps.telemetry.models import Batch
 from apps.telemetry.resolve import Resolver, Tally
 from apps.telemetry.rules import Rules
@@ -102,13 +101,13 @@ class Run:
 
     def begin(self, wanted: str) -> None:
         """Look at the first lines: the format, and which log it is."""
-        names = FieldNames(self._rules.fields, traits=settings.PORTAL_TRAITS)
+        names = self._rules.names()
         head = self._reading.head()
         if not head and self._source.damage.what:
             raise UnreadableInput(
                 f"{self._source.name}: {self._source.damage.what}; there is no line before that"
             )
-        found = detect.find(head, wanted=wanted, names=names)
+        found = detect.find(head, wanted=wanted, names=names, declared=self._rules.format)
         self._reading.parser = found.parser
         self._report.format = found.parser.name
         self._report.description = found.description

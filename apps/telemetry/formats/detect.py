@@ -7,6 +7,7 @@ import orjson
 
 from apps.telemetry.formats import alb
 from apps.telemetry.formats.columns import Block, Columns, Rejects, excerpt
+from apps.telemetry.formats.declared import DeclaredLog, LogFormat
 from apps.telemetry.formats.delimited import Delimited, header_of
 from apps.telemetry.formats.envoy import EnvoyText, read_line
 from apps.telemetry.formats.fields import FieldNames
@@ -49,8 +50,13 @@ class Found:
     description: str
 
 
-def find(head: bytes, *, wanted: str, names: FieldNames) -> Found:
-    """Return the parser for an input that begins with `head` (whole lines). Raise UnknownFormat."""
+def find(
+    head: bytes, *, wanted: str, names: FieldNames, declared: LogFormat | None = None
+) -> Found:
+    """Return the parser for an input that begins with `head` (whole lines). Raise UnknownFormat.
+
+    With a `declared` format no other is tried, unless `wanted` names one.
+    """
     head = head.removeprefix(BOM)
     lines = head.split(b"\n", LOOK + 1)[:LOOK]
     first = next((number for number, line in enumerate(lines) if line.strip()), 0)
@@ -62,6 +68,8 @@ def find(head: bytes, *, wanted: str, names: FieldNames) -> Found:
             f'This is not text; it begins with "{excerpt(head[:60], 60)}"',
             "Give an access log or NDJSON, as it is or packed with gzip.",
         )
+    if declared is not None and wanted == "auto":
+        return _declared(lines, DeclaredLog(declared, names))
     tried: list[str] = []
     for name in ("ndjson", "weblog", "envoy", "alb", "csv"):
         if wanted != "auto" and name != {"nginx": "weblog", "apache": "weblog"}.get(wanted, wanted):
@@ -79,6 +87,16 @@ def find(head: bytes, *, wanted: str, names: FieldNames) -> Found:
         if whole
         else "The file may be cut off: it ends before the first line does.",
     )
+
+
+def _declared(lines: list[bytes], parser: DeclaredLog) -> Found:
+    if not any(parser.fits(line) for line in lines):
+        raise UnknownFormat(
+            f"None of the first {len(lines)} lines is as the pattern of the rules file says;"
+            f' the first is "{excerpt(lines[0])}"',
+            "Compare the line with the pattern, or name a format with --format.",
+        )
+    return Found(parser, "log of a declared pattern")
 
 
 def is_binary(head: bytes) -> bool:

@@ -84,6 +84,9 @@ TRAITS: dict[str, tuple[str, ...]] = {
 TRAIT = "trait:"
 """Before the name of a trait among the names of our fields."""
 
+WATCH = "watch:"
+"""Before the name of a field that an outcome rule looks at."""
+
 SESSION_COOKIES = (
     "sid",
     "session",
@@ -110,13 +113,17 @@ def plain(name: str) -> str:
 
 
 class FieldNames:
-    """The names in force: FIELDS, `traits`, and before them those that a rules file declares."""
+    """The names in force: FIELDS, `traits`, and before them those that a rules file declares.
+
+    `watched` are names of fields that outcome rules look at, and that mean nothing else then.
+    """
 
     def __init__(
         self,
         declared: Mapping[str, Sequence[str]] | None = None,
         *,
         traits: Sequence[str] = tuple(TRAITS),
+        watched: Sequence[str] = (),
     ) -> None:
         self._rank: dict[str, tuple[str, int]] = {}
         fields = FIELDS | {
@@ -129,6 +136,8 @@ class FieldNames:
         for field, own in declared.items():
             for rank, name in enumerate(own):
                 self._rank[plain(name)] = (field, rank - len(own))
+        for name in watched:
+            self._rank[plain(name)] = (f"{WATCH}{plain(name)}", 0)
         self._seen: dict[str, tuple[str, int] | None] = {}
 
     def find(self, name: str) -> tuple[str, int] | None:

@@ -6,7 +6,7 @@ conventions became stable (`http.status_code`, `http.response.status_code`).
 
 from typing import Any
 
-from apps.telemetry.formats.fields import TRAIT, FieldNames
+from apps.telemetry.formats.fields import TRAIT, WATCH, FieldNames
 from apps.telemetry.meaning.paths import path_of_url
 
 Value = str | int | float | bool
@@ -69,7 +69,7 @@ class Attributes:
             return self._known[name]
         except KeyError:
             found = self._names.find(name)
-            if found and not (found[0] in _OURS or found[0].startswith(TRAIT)):
+            if found and not (found[0] in _OURS or found[0].startswith((TRAIT, WATCH))):
                 found = None
             if found:
                 found = found[0], found[1] + 100  # a convention's own name comes first

@@ -40,6 +40,7 @@ from apps.telemetry.resolve.unnamed import (
 
 if TYPE_CHECKING:
     from apps.telemetry.resolve.resolver import Resolver
+    from apps.telemetry.rules import OutcomeRule
 
 LONGEST_TRAIT = 50  # characters of a value that tell it from others
 
@@ -131,6 +132,7 @@ class Rows:
             wanted[key] = operation
             keys.append(key)
         self._r.operations(wanted)
+        self._called = [name for _, name, _ in keys], codes
         numbers = np.array([self._r.operation(key) for key in keys] or [0], dtype=np.int64)
         self._routed = np.array([self._r.routed(key) for key in keys] or [False])[codes]
         return numbers[codes], rule
@@ -154,7 +156,29 @@ class Rows:
                 )
             if rule.ok:
                 outcome = np.where(here & np.isin(means, list(rule.ok)), Outcome.OK, outcome)
+        open_ones = outcome != Outcome.CLIENT_ABORT
+        for one in self._r.rules.outcomes:  # the first that fits decides
+            fits = open_ones & self._fits(one, means)
+            outcome = np.where(fits, one.outcome, outcome)
+            open_ones &= ~fits
         return outcome.astype(np.int8)
+
+    def _fits(self, rule: "OutcomeRule", means: Ints) -> NDArray[np.bool_]:
+        fits = np.ones(self._n, dtype=bool)
+        if rule.statuses:
+            fits &= np.isin(means, list(rule.statuses))
+        if rule.service:
+            default = slugify(self._r.default_service) == rule.service
+            named = self.distinct("service") or Distinct.none(self._n)
+            same = [int(slugify(value) == rule.service) for value in named.values]
+            fits &= named.numbers(same, int(default)) == 1
+        if rule.operation:
+            names, codes = self._called
+            fits &= np.array([name == rule.operation for name in names] or [False])[codes]
+        if rule.column:
+            column = self.distinct(rule.column) or Distinct.none(self._n)
+            fits &= column.numbers([int(rule.says(value)) for value in column.values], 0) == 1
+        return fits
 
     def matched(self) -> Ints:
         """Return for each row the number of the first rule that matches it; how many there are = none."""

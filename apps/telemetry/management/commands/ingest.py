@@ -53,7 +53,9 @@ class Command(BaseCommand):
             "--format", choices=FORMATS, default="auto", help="found out by itself if left out"
         )
         parser.add_argument(
-            "--rules", metavar="FILE", help="a TOML file that says what the requests are"
+            "--rules",
+            metavar="FILE",
+            help="a TOML file that says what the requests are (PORTAL_RULES)",
         )
         parser.add_argument(
             "--service", default="", metavar="SLUG", help='the service that a log is of ("web")'
@@ -67,7 +69,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         """Take in each path; raise CommandError (exit 1) when one was not taken in whole."""
         try:
-            found = rules.load(Path(options["rules"])) if options["rules"] else rules.Rules()
+            found = rules.load(Path(options["rules"])) if options["rules"] else rules.in_force()
         except rules.BadRules as bad:
             raise CommandError(f"The rules file cannot be used. {bad}") from bad
         service = options["service"]

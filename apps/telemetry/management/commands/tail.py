@@ -45,7 +45,9 @@ class Command(BaseCommand):
             "--format", choices=FORMATS, default="auto", help="found out by itself if left out"
         )
         parser.add_argument(
-            "--rules", metavar="FILE", help="a TOML file that says what the requests are"
+            "--rules",
+            metavar="FILE",
+            help="a TOML file that says what the requests are (PORTAL_RULES)",
         )
         parser.add_argument(
             "--service", default="", metavar="SLUG", help='the service that the logs are of ("web")'
@@ -64,7 +66,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         """Follow until asked to end; raise CommandError (exit 1) when something could not be stored."""
         try:
-            found = rules.load(Path(options["rules"])) if options["rules"] else rules.Rules()
+            found = rules.load(Path(options["rules"])) if options["rules"] else rules.in_force()
         except rules.BadRules as bad:
             raise CommandError(f"The rules file cannot be used. {bad}") from bad
         service = options["service"] or found.service or "web"
