@@ -192,6 +192,7 @@ def test_killed_under_load(tmp_path, tail, write):
         time.sleep(0.02)
     process.kill()
 
+    writer.lines(100)
     last = tail(log)
     wait_for(writer.written)
     last.stop()
