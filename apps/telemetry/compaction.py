@@ -53,6 +53,12 @@ BIG_ROWS, BIG_RATIO = 1_000_000, 20
 """A file of so many rows is left alone until what lies beside it is a 20th of it: a few late events rewrite no
 large hour."""
 
+REPEATED = ("target", "latency_ms")
+"""Columns whose values come again in an hour, though not in a small file."""
+
+NEAR = ("ts", "arrived")
+"""Columns whose values lie near those of the row before, once rows are sorted by time."""
+
 _LOCK = 0x636F6D70  # the first half of the advisory locks that compaction takes; the hour is the other one
 
 _HOURS = """
@@ -207,9 +213,9 @@ def write_sorted(
             EVENT_SCHEMA,
             compression="zstd",
             compression_level=3,
-            use_dictionary=DICTIONARY,
+            use_dictionary=[*DICTIONARY, *REPEATED],
             write_statistics=STATISTICS,
-            column_encoding={"ts": "DELTA_BINARY_PACKED"},
+            column_encoding=dict.fromkeys(NEAR, "DELTA_BINARY_PACKED"),
         ) as writer:
             for group in _groups(con, paths, where):
                 seen.add(group)

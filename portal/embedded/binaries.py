@@ -145,6 +145,33 @@ def find_programs(who: Identity, *, major: int | None = None) -> Programs:
     )
 
 
+def client_programs(name: str, *, least: int) -> Path:
+    """Return a client such as pg_dump, not older than the server (its major version). Raises EmbeddedError."""
+    tried = []
+    on_path = shutil.which(name)
+    places = [one.folder / name for one in _candidates()]
+    for path in (*places, *([Path(on_path)] if on_path else [])):
+        if not path.is_file():
+            continue
+        try:
+            said = subprocess.run(
+                [path, "--version"], env=environment(), capture_output=True, timeout=30, check=False
+            ).stdout.decode(errors="replace")
+        except (OSError, subprocess.SubprocessError) as error:
+            tried.append(f"  {path}: {error}")
+            continue
+        match = re.search(r"\) (\d+)", said)
+        if match and int(match[1]) >= least:
+            return path
+        tried.append(f"  {path}: {said.strip()}")
+    raise EmbeddedError(
+        f"No {name} of PostgreSQL {least} or newer was found.\n"
+        + "\n".join(
+            [*tried, "Install it, or set PORTAL_POSTGRES_BIN to the directory that it is in."]
+        )
+    )
+
+
 def _candidates() -> Iterator[Programs]:
     if given := os.environ.get("PORTAL_POSTGRES_BIN"):
         yield Programs(Path(given), "PORTAL_POSTGRES_BIN")
