@@ -13,7 +13,8 @@ from pathlib import Path
 from django.utils import timezone
 
 from apps.core.figures import BenchRow, Goal, Option, at_least, bench
-from apps.statuspage.rehearsal import Web, pass_for, stage, web
+from apps.core.webserver import Web, web
+from apps.statuspage.rehearsal import pass_for, stage
 
 REQUESTS = Option("--requests", int, 40_000, "requests in a round", quick=2_000)
 ROUNDS = 5  # in turns, so that what else runs here hits both

@@ -10,18 +10,17 @@ from django.conf import settings
 from django.utils import timezone
 
 from apps.core.figures import DrillStep, Option, drill
+from apps.core.webserver import Web, web
 from apps.statuspage import jobs
 from apps.statuspage.rehearsal import (
     Gate,
     Staged,
-    Web,
     collect_static,
     forged,
     gate,
     pass_for,
     session,
     stage,
-    web,
 )
 
 FLOOD = Option("--flood", int, 2_000, "requests in the flood", quick=300)
