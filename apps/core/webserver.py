@@ -12,8 +12,10 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from urllib.parse import quote
 
 from django.conf import settings
+from django.db import connection
 
 APPLICATION = "portal.wsgi:application"
 UP_WITHIN_S = 60
@@ -82,6 +84,15 @@ def web(application: str = APPLICATION, *, python_path: str = "", **more: str) -
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def database_url(*, host: str = "") -> str:
+    """Return the address of this process's database, at another `host` (a folder of sockets) if one is given."""
+    own = connection.settings_dict
+    user, password = quote(own["USER"], safe=""), quote(own["PASSWORD"], safe="")
+    who = f"{user}:{password}@" if user else ""
+    port = f"&port={own['PORT']}" if own["PORT"] and not host else ""
+    return f"postgresql://{who}/{quote(own['NAME'])}?host={quote(host or own['HOST'])}{port}"
 
 
 def environment_of(**more: str) -> dict[str, str]:

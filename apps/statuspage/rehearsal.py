@@ -13,14 +13,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from urllib.parse import quote
 
 from django.conf import settings
 from django.db import connection
 
 from apps.accounts.models import Role, User
 from apps.catalog.models import Service
-from apps.core.webserver import environment_of
+from apps.core.webserver import database_url, environment_of
 from apps.customers.models import Contact, Customer, Kind
 from apps.incidents.models import Incident, State, Update
 from apps.statuspage import cookie, jobs
@@ -93,10 +92,7 @@ class Gate:
     @property
     def url(self) -> str:
         """The database's address through the gate."""
-        own = connection.settings_dict
-        user, password = quote(own["USER"], safe=""), quote(own["PASSWORD"], safe="")
-        who = f"{user}:{password}@" if user else ""
-        return f"postgresql://{who}/{quote(own['NAME'])}?host={quote(str(self._folder))}"
+        return database_url(host=str(self._folder))
 
     def open(self) -> None:
         """Let everything through."""

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from apps.accounts.models import ApiKey, Scope
 from apps.core.figures import BenchRow, Option, at_least, at_most, bench
-from apps.core.webserver import Web, web
+from apps.core.webserver import Web, database_url, web
 from apps.telemetry.models import Batch
 
 RATE = Option("--rate", int, 20_000, "events a second that are sent", quick=2_000)
@@ -67,7 +67,7 @@ def acknowledge(*, rate: int, seconds: int, seed: int, quick: bool) -> Iterator[
         (Path(folder) / "keeps.py").write_text(KEEPS)
         with web("keeps:application", python_path=folder, KEEP=str(Path(folder) / "kept")) as bare:
             theirs = send(bare, bodies, token, rate=rate)
-        with web() as site:
+        with web(DATABASE_URL=database_url()) as site:
             before = _stored()
             ours = send(site, bodies, token, rate=rate)
             stored = _stored() - before
