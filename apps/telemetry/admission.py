@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.conf import settings
+from django.db import connection
 
 from apps.telemetry.space import refuse_when_full
 
@@ -33,6 +34,9 @@ class _Gate:
                 if self._waiting >= settings.EVENTS_WAITING:
                     raise Busy
                 self._waiting += 1
+                # Whoever waits holds no connection: pages need one of the few that a process has.
+                if not connection.in_atomic_block:
+                    connection.close()
                 try:
                     free = self._turn.wait_for(
                         lambda: self._inside < settings.EVENTS_AT_ONCE, PATIENCE

@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import sys
+import time
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,9 @@ from django.utils.dateparse import parse_datetime
 from apps.accounts.models import AuditEvent
 from apps.customers.models import Customer
 from apps.telemetry import actions, compaction, erasure, exporting, integrity, jobs, queries
-from apps.telemetry.models import Erasure, ErasureState
+from apps.telemetry.models import ErasureState
+
+OPEN = (ErasureState.QUEUED, ErasureState.WORKING)
 
 
 class Command(BaseCommand):
@@ -155,9 +158,13 @@ class Command(BaseCommand):
         except actions.UnableToErase as error:
             raise CommandError(str(error)) from error
         grace = timedelta() if at_once else jobs.GRACE
-        while erasure.erase_next(clock=timezone.now, grace=grace):
-            pass
-        asked = Erasure.objects.get(pk=asked.pk)
+        # A worker may have taken it up already; then it is that one which is waited for.
+        tried = False
+        while asked.state in OPEN or (at_once and not tried and asked.state == ErasureState.GRACE):
+            tried = asked.state == ErasureState.GRACE
+            if not erasure.erase_next(clock=timezone.now, grace=grace):
+                time.sleep(0.2)
+            asked.refresh_from_db()
         over = (
             "; the files they were in are gone"
             if asked.state == ErasureState.DONE
