@@ -63,8 +63,9 @@ _LOCK = 0x636F6D70  # the first half of the advisory locks that compaction takes
 
 _HOURS = """
     SELECT s.min_ts / 3600000 AS hour, count(*), sum(s.rows), max(s.rows),
-           count(*) FILTER (WHERE s.batch_id IS NOT NULL), max(b.created_at)
-    FROM telemetry_segment s LEFT JOIN telemetry_batch b ON b.id = s.batch_id
+           count(*) FILTER (WHERE s.batch_id IS NOT NULL),
+           max(s.came_at) FILTER (WHERE s.batch_id IS NOT NULL)
+    FROM telemetry_segment s
     WHERE s.deleted_at IS NULL AND s.counted AND s.customers_counted AND s.damaged_at IS NULL
     GROUP BY 1 HAVING count(*) > 1 ORDER BY 1 DESC
 """
@@ -144,7 +145,8 @@ def compact(hour: int, *, now: datetime, quiet: timedelta = QUIET) -> bool:
         (root / name).unlink(missing_ok=True)
         raise RuntimeError(f"hour {hour}: {made.rows} rows were merged from files that hold others")
     content = sum(one.content for one in inputs) % CONTENTS
-    if swap(inputs, [_named(made, content)], now=now):
+    came_at = max(one.came_at for one in inputs)
+    if swap(inputs, [_named(made, content, came_at)], now=now):
         return True
     (root / name).unlink(missing_ok=True)
     return False
@@ -313,9 +315,10 @@ def _inputs(hour: int, since: datetime) -> list[Segment]:
     return chosen[:MOST]
 
 
-def _named(made: Made, content: int) -> Segment:
+def _named(made: Made, content: int, came_at: datetime) -> Segment:
     return Segment(
         path=made.path,
+        came_at=came_at,
         min_ts=made.min_ts,
         max_ts=made.max_ts,
         rows=made.rows,

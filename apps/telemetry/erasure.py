@@ -205,6 +205,7 @@ def _without(con: Connection, old: Segment, hit: str, one: Erasure, now: datetim
                 Segment.objects.create(
                     batch=live.batch,
                     path=made.path,
+                    came_at=live.came_at,
                     min_ts=made.min_ts,
                     max_ts=made.max_ts,
                     rows=made.rows,

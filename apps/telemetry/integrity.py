@@ -157,6 +157,7 @@ def _repair(one: Segment, *, now: datetime) -> Repaired | None:
                 Segment(
                     batch=one.batch,
                     path=part.path,
+                    came_at=one.came_at,
                     min_ts=part.min_ts,
                     max_ts=part.max_ts,
                     rows=part.rows,

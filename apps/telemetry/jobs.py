@@ -45,7 +45,6 @@ def sweep(*, now: datetime) -> None:
             break
     fold_counts()
     drop_old_counts()
-    retention.retain(now=now)
     drop_replaced(now=now)
     if compaction.due(now=now):
         nudge("telemetry.compact", queue="impact")
@@ -53,6 +52,7 @@ def sweep(*, now: datetime) -> None:
     mark = root / SWEPT
     if root.is_dir() and not (mark.exists() and mark.stat().st_mtime > (now - GRACE).timestamp()):
         mark.touch()
+        retention.retain(now=now)
         arrivals.fold(now=now)
         sweep_orphans(now=now)
         rollups.sweep_files(now=now)

@@ -194,6 +194,7 @@ class Segment(models.Model):
     # null once compaction has merged several batches
     batch = models.ForeignKey(Batch, null=True, on_delete=models.SET_NULL, related_name="segments")
     path = models.CharField(max_length=200, unique=True)  # below EVENTS_DIR
+    came_at = models.DateTimeField()  # when the last of its events came in
     min_ts = models.BigIntegerField()  # epoch ms of the first event
     max_ts = models.BigIntegerField()  # ... and of the last
     rows = models.IntegerField()

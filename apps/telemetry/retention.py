@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Max, Min, Sum
+from django.db.models import F, Max, Sum, Value
 
 from apps.telemetry.models import (
     Batch,
@@ -13,6 +13,7 @@ from apps.telemetry.models import (
     HourCount,
     OperationCount,
     Segment,
+    SegmentQuerySet,
     UnnamedGroups,
 )
 
@@ -34,37 +35,54 @@ _BEYOND = """
 def retain(*, now: datetime) -> int:
     """Let go of what is older, or more, than is kept; return how many files. They stay for `jobs.GRACE`.
 
-    By age whole UTC days of event time go, with what was counted of them and the batches that came in before; by
-    size whole hours, until the rest fits. The newest hour always stays.
+    By age whole UTC days of event time go, once they also came in that long ago (an old log that was taken in today
+    is kept as long as today's events), with what was counted of them and the batches that came in before. By size
+    whole hours go, until the rest fits; the newest hour always stays.
     """
     gone = 0
     if settings.EVENTS_KEEP_DAYS:
         oldest = now - timedelta(days=settings.EVENTS_KEEP_DAYS)
-        day = int(oldest.timestamp()) // 86_400
-        gone += _let_go(day * DAY_MS, now)
-        HourCount.objects.filter(hour__lt=day * 24).delete()
-        for counted in (CustomerDay, OperationCount, UnnamedGroups):
-            counted.objects.filter(day__lt=day).delete()
-        old = Batch.objects.filter(created_at__lt=oldest).order_by("pk")
-        Batch.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:MOST_BATCHES])).delete()
+        before = int(oldest.timestamp()) // 86_400 * DAY_MS
+        old = Segment.objects.live().filter(min_ts__lt=before, came_at__lt=oldest)
+        days = set(old.annotate(day=DAY).values_list("day", flat=True))
+        gone += _let_go(old, now)
+        _forget(days)
+        batches = Batch.objects.filter(created_at__lt=oldest).order_by("pk")
+        some = list(batches.values_list("pk", flat=True)[:MOST_BATCHES])
+        Batch.objects.filter(pk__in=some).delete()
     if settings.EVENTS_KEEP_BYTES:
         with connection.cursor() as cursor:
             cursor.execute(_BEYOND, [settings.EVENTS_KEEP_BYTES])
             (hour,) = cursor.fetchone() or (None,)
         latest = Segment.objects.live().aggregate(latest=Max("min_ts"))["latest"]
         if hour is not None and latest is not None:
-            gone += _let_go(min((hour + 1), latest // HOUR_MS) * HOUR_MS, now)
+            end = min(hour + 1, latest // HOUR_MS) * HOUR_MS
+            gone += _let_go(Segment.objects.live().filter(min_ts__lt=end), now)
     return gone
 
 
-def _let_go(before_ms: int, now: datetime) -> int:
-    """Let go of the files whose hour is over before an instant."""
-    old = Segment.objects.live().filter(min_ts__lt=before_ms)
-    about = old.aggregate(first=Min("min_ts"), rows=Sum("rows"), bytes=Sum("bytes"))
-    if about["first"] is None:
-        return 0
+DAY = F("min_ts") / Value(DAY_MS)
+
+
+def _forget(days: set[int]) -> None:
+    """Forget what was counted of days of which nothing is left."""
+    left = Segment.objects.live().annotate(day=DAY).filter(day__in=days)
+    over = sorted(days - set(left.values_list("day", flat=True)))
+    for counted in (CustomerDay, OperationCount, UnnamedGroups):
+        counted.objects.filter(day__in=over).delete()
+    for day in over:
+        HourCount.objects.filter(hour__gte=day * 24, hour__lt=(day + 1) * 24).delete()
+
+
+def _let_go(old: SegmentQuerySet, now: datetime) -> int:
+    """Let go of files."""
+    about = old.aggregate(rows=Sum("rows"), bytes=Sum("bytes"))
     gone = old.update(deleted_at=now)
-    logger.info(
-        "%s events in %s files are no longer kept (%s bytes)", about["rows"], gone, about["bytes"]
-    )
+    if gone:
+        logger.info(
+            "%s events in %s files are no longer kept (%s bytes)",
+            about["rows"],
+            gone,
+            about["bytes"],
+        )
     return gone

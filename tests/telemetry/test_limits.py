@@ -105,6 +105,9 @@ def test_whole_days_go_by_age(four_days, settings):
     assert Segment.objects.live().count() == 96
     settings.EVENTS_KEEP_DAYS = 2
     retention.retain(now=NOW)
+    assert Segment.objects.live().count() == 96, "all of it came in today"
+    Segment.objects.update(came_at=NOW - timedelta(days=2, minutes=1))
+    retention.retain(now=NOW)
     assert oldest() == datetime(2026, 11, 20, 0, 30, tzinfo=UTC)
     first = 20_777  # 20 November 2026, days since 1970
     assert min(CustomerDay.objects.values_list("day", flat=True)) == first

@@ -28,6 +28,7 @@ def catalogue_rows(
                     Segment(
                         batch=batch,
                         path=one.path,
+                        came_at=batch.created_at,
                         min_ts=one.min_ts,
                         max_ts=one.max_ts,
                         rows=one.rows,
