@@ -172,8 +172,9 @@ def check(inputs: Iterable[Segment], root: Path) -> None:
     """Raise DamagedFile for the first file that is not what the catalogue says: it must not become part of another."""
     for one in inputs:
         try:
-            right = digest_of(root / one.path) == one.sha256
-        except FileNotFoundError:
+            path = root / one.path
+            right = digest_of(path) == one.sha256 and pq.read_metadata(path).num_rows == one.rows
+        except (OSError, pa.ArrowException):
             right = False
         if not right:
             raise DamagedFile(one.pk, one.path)

@@ -181,17 +181,19 @@ def test_a_few_late_events_do_not_rewrite_a_large_file(key, monkeypatch):
 @pytest.mark.django_db
 def test_a_damaged_file_becomes_part_of_no_other(key):
     traffic(key, 6)
-    broken, missing = live_of_hour()[:2]
+    broken, missing, other = live_of_hour()[:3]
     root = Path(settings.EVENTS_DIR)
     data = bytearray((root / broken.path).read_bytes())
     data[len(data) // 2] ^= 1
     (root / broken.path).write_bytes(data)
     (root / missing.path).unlink()
-    rest = sum(one.rows for one in live_of_hour()[2:])
+    Segment.objects.filter(pk=other.pk).update(rows=other.rows + 1)
+    rest = sum(one.rows for one in live_of_hour()[3:])
     compact_all()
     found = {one.pk: one for one in live_of_hour()}
     assert found.pop(broken.pk).damaged_at
     assert found.pop(missing.pk).damaged_at
+    assert found.pop(other.pk).damaged_at
     [merged] = found.values()
     assert merged.rows == rest
 
