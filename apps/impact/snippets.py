@@ -44,8 +44,78 @@ access_log /var/log/nginx/access.ndjson portal;""",
     ("session", "key", "request_id", "upstream", "request_time"),
     "sid is the name of your session cookie. Only a keyed hash of it is kept.",
 )
+NGINX_INGRESS = Snippet(
+    "nginx ingress controller",
+    """\
+kubectl logs --follow --namespace ingress-nginx deployment/ingress-nginx-controller | manage.py tail -""",
+    note="Its own format (upstreaminfo) is read as it is; so is nginx's combined, without anything to set.",
+)
+APACHE = Snippet(
+    "Apache",
+    """\
+LogFormat "%h %l %u %t \\"%r\\" %>s %b \\"%{Referer}i\\" \\"%{User-Agent}i\\" duration_us=%D \
+sid=\\"%{sid}C\\" key=\\"%{Idempotency-Key}i\\" rid=%L" portal
+CustomLog /var/log/apache2/access.log portal""",
+    ("session", "key", "request_id"),
+    "sid is the name of your session cookie. Only a keyed hash of it is kept.",
+)
+ENVOY_TEXT = Snippet(
+    "Envoy, as text",
+    """\
+access_log:
+- name: envoy.access_loggers.file
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
+    path: /dev/stdout""",
+    note="Its default format is read as it is. It carries no session: people are told apart by address only.",
+)
+ENVOY_OTLP = Snippet(
+    "Envoy, traces over OTLP",
+    """\
+tracing:
+  provider:
+    name: envoy.tracers.opentelemetry
+    typed_config:
+      "@type": type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig
+      service_name: edge
+      http_service:
+        http_uri: {uri: "https://portal.example.com/v1/traces", cluster: portal, timeout: 5s}
+        request_headers_to_add:
+        - header: {key: Authorization, value: "Bearer KEY"}""",
+    note="In the connection manager, beside a cluster called portal. What could not be delivered Envoy drops:"
+    " where every request counts, have its access log followed instead. Not both: each would count.",
+)
+ENVOY_OTLP_LOG = Snippet(
+    "Envoy, access log over OTLP",
+    """\
+access_log:
+- name: envoy.access_loggers.open_telemetry
+  typed_config:
+    "@type": type.googleapis.com/envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig
+    http_service:
+      http_uri: {uri: "https://portal.example.com/v1/logs", cluster: portal, timeout: 5s}
+      request_headers_to_add:
+      - header: {key: Authorization, value: "Bearer KEY"}
+    resource_attributes:
+      values:
+      - {key: service.name, value: {string_value: edge}}
+    attributes:
+      values:
+      - {key: start_time, value: {string_value: "%START_TIME%"}}
+      - {key: duration_ms, value: {string_value: "%DURATION%"}}
+      - {key: method, value: {string_value: "%REQ(:METHOD)%"}}
+      - {key: path, value: {string_value: "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"}}
+      - {key: response_code, value: {string_value: "%RESPONSE_CODE%"}}
+      - {key: response_flags, value: {string_value: "%RESPONSE_FLAGS%"}}
+      - {key: user_agent, value: {string_value: "%REQ(USER-AGENT)%"}}
+      - {key: x_forwarded_for, value: {string_value: "%REQ(X-FORWARDED-FOR)%"}}
+      - {key: session_id, value: {string_value: "%REQ(X-SESSION-ID)%"}}
+      - {key: idempotency_key, value: {string_value: "%REQ(IDEMPOTENCY-KEY)%"}}
+      - {key: request_id, value: {string_value: "%REQ(X-REQUEST-ID)%"}}""",
+    note="In the connection manager, beside a cluster called portal. What could not be delivered Envoy drops.",
+)
 ENVOY = Snippet(
-    "Envoy",
+    "Envoy, as JSON",
     """\
 access_log:
 - name: envoy.access_loggers.file
@@ -78,7 +148,7 @@ span = trace.get_current_span()
 span.set_attribute("session.id", session_pseudonym)
 span.set_attribute("idempotency.key", request.headers.get("Idempotency-Key", ""))""",
     ("session", "key"),
-    "Write spans as one JSON object a line with their attributes at its top; OTLP itself is not read.",
+    "Set them on the server's span: OTLP carries them here. Give a pseudonym, never the cookie itself.",
 )
 OTEL_JAVASCRIPT = Snippet(
     "OpenTelemetry in JavaScript",
@@ -89,7 +159,7 @@ const span = trace.getActiveSpan();
 span?.setAttribute("session.id", sessionPseudonym);
 span?.setAttribute("idempotency.key", request.headers["idempotency-key"] ?? "");""",
     ("session", "key"),
-    "Write spans as one JSON object a line with their attributes at its top; OTLP itself is not read.",
+    "Set them on the server's span: OTLP carries them here. Give a pseudonym, never the cookie itself.",
 )
 CLIENT_PYTHON = Snippet(
     "A client in Python",
@@ -147,7 +217,7 @@ HEALTH_CHECKS = Snippet(
     "nginx, health checks marked",
     """\
 map $http_user_agent $traffic {
-    default           customers;
+    default           -;
     ~*my-health-check probe;
     ~*my-crawler      bot;
 }
@@ -155,7 +225,8 @@ log_format marked '$remote_addr - $remote_user [$time_local] "$request" $status 
                   '"$http_user_agent" rt=$request_time traffic=$traffic';
 access_log /var/log/nginx/access.log marked;""",
     ("traffic",),
-    "What is marked probe or bot is counted apart and is no part of a customer's number.",
+    "What is marked probe or bot is counted apart and is no part of a customer's number; of the rest, those that"
+    " say themselves what they are (kube-probe, crawlers) are found as before.",
 )
 ARRIVED = Snippet(
     "A sender in Python",
@@ -172,6 +243,12 @@ VECTOR = Snippet(
 .hostname = get_hostname!()""",
     ("arrived", "reporter"),
     "With both the clock of each server is compared with the others', and set right.",
+)
+FOLLOWING = Snippet(
+    "Logs, as they grow",
+    "manage.py tail /var/log/nginx/access.log",
+    note="Follows rotations, goes on where it stopped, and stores each line once. Apache's and Envoy's logs are"
+    " recognised as well; manage.py tail --help says more.",
 )
 HISTORY = Snippet(
     "Logs of earlier weeks",
@@ -248,7 +325,22 @@ processors:
     note="For logs. Sampled by session, what is kept of somebody is kept whole.",
 )
 
-ACTOR = (NGINX_TEXT, NGINX_JSON, ENVOY, OTEL_PYTHON, OTEL_JAVASCRIPT)
+ACTOR = (NGINX_TEXT, NGINX_JSON, APACHE, ENVOY, OTEL_PYTHON, OTEL_JAVASCRIPT)
+
+SENDERS = (
+    *(
+        FOLLOWING,
+        NGINX_TEXT,
+        NGINX_JSON,
+        NGINX_INGRESS,
+        APACHE,
+        ENVOY_TEXT,
+        ENVOY,
+        ENVOY_OTLP,
+        ENVOY_OTLP_LOG,
+    ),
+    *(SENDING, OTEL_SDK, OTEL_COLLECTOR),
+)
 
 SNIPPETS: dict[str, Sequence[Snippet]] = {
     "actor": ACTOR,
@@ -258,8 +350,8 @@ SNIPPETS: dict[str, Sequence[Snippet]] = {
     "attempts": (CLIENT_PYTHON, CLIENT_JAVASCRIPT, *ACTOR),
     "customer": (CUSTOMER,),
     "meter": (METER,),
-    "sender": (SENDING, OTEL_SDK, OTEL_COLLECTOR),
-    "no_events": (SENDING, OTEL_SDK, OTEL_COLLECTOR),
+    "sender": SENDERS,
+    "no_events": SENDERS,
     "lost_attempts": (HISTORY, *ACTOR),
     "not_returned": (HISTORY, *ACTOR),
     "net_lost": (BEACON,),

@@ -50,6 +50,23 @@ ENVOY = {
     "REQ(IDEMPOTENCY-KEY)": "order-7",
     "REQ(X-REQUEST-ID)": "9f3c",
 }
+APACHE = {
+    **{
+        "h": "198.51.100.7",
+        "l": "-",
+        "u": "-",
+        "t": "[22/Nov/2026:10:04:05 +0000]",
+        "s": "502",
+        "b": "12",
+    },
+    **{
+        "r": "POST /orders HTTP/1.1",
+        "Referer": "-",
+        "User-Agent": "Mozilla/5.0 (X11; Linux)",
+        "D": "250000",
+    },
+    **{"sid": "s-42", "Idempotency-Key": "order-7", "L": "9f3c"},
+}
 WANTED = {
     "session": "s-42",
     "key": "order-7",
@@ -71,6 +88,10 @@ def line_of(text):
         named = r"\$([a-z_0-9]+)"
         assert set(re.findall(named, "".join(quoted))) <= SAID.keys()
         return re.sub(named, lambda m: SAID[m[1]], "".join(quoted))
+    if "LogFormat " in text:
+        said = text.split('"', 1)[1].rsplit('" portal', 1)[0].replace('\\"', '"')
+        named = r"%>?(?:\{([\w-]+)\})?([a-zA-Z])"
+        return re.sub(named, lambda m: APACHE[m[1] or m[2]], said)
     if "json_format:" in text:
         fields = re.findall(r'^ {8}(\w+): "%(.*)%"$', text, re.MULTILINE)
         return json.dumps({name: ENVOY[what] for name, what in fields})

@@ -5,32 +5,25 @@ acknowledged.
 """
 
 import json
-import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
-import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from urllib.parse import quote, urlencode
 
 import duckdb
 import psycopg
 import pyarrow.parquet as pq
-from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
 from apps.core.figures import DrillStep, Option, drill
+from apps.telemetry.drills.installation import Home, installation
 
 KILLS = Option("--kills", int, 200, "how often something is killed", quick=4)
 SERVER = Option(
@@ -60,7 +53,7 @@ class _Count:
 class _Reader(threading.Thread):
     """Lists the files and reads them, over and over, as every page does."""
 
-    def __init__(self, home: "_Home") -> None:
+    def __init__(self, home: Home) -> None:
         super().__init__(daemon=True)
         self._home = home
         self._over = threading.Event()
@@ -110,7 +103,7 @@ def ingest(*, kills: int, own_server: bool, seed: int, quick: bool) -> Iterator[
     dice = random.Random(seed)  # noqa: S311  (moments, not secrets)
     own = own_server or not quick
     odds = ODDS if own else (*ODDS[:2], 0)
-    with _installation(own=own) as home:
+    with installation(own=own) as home:
         log = home.folder / "access.log"
         written = _grow(log, 0, LINES)
         count = _Count()
@@ -157,7 +150,7 @@ def ingest(*, kills: int, own_server: bool, seed: int, quick: bool) -> Iterator[
         yield DrillStep("manage.py events verify", 1, int(bool(code)), said[-300:] if code else "")
 
 
-def _round(home: "_Home", log: Path, victim: str, after: float, count: _Count) -> None:
+def _round(home: Home, log: Path, victim: str, after: float, count: _Count) -> None:
     """Let an ingester and a compactor run side by side, and kill one of them, or the database."""
     before = _progress(home)
     running = {
@@ -183,7 +176,7 @@ def _round(home: "_Home", log: Path, victim: str, after: float, count: _Count) -
     home.wait_for_server()
 
 
-def _compare(home: "_Home", written: int) -> Iterator[DrillStep]:
+def _compare(home: Home, written: int) -> Iterator[DrillStep]:
     with psycopg.connect(home.url) as con:
         segments = con.execute(
             "SELECT path, rows, sha256 FROM telemetry_segment WHERE deleted_at IS NULL"
@@ -230,117 +223,6 @@ def _compare(home: "_Home", written: int) -> Iterator[DrillStep]:
     )
 
 
-@dataclass(frozen=True)
-class _Home:
-    """An installation of its own: a database and a folder."""
-
-    folder: Path
-    url: str
-
-    @property
-    def events(self) -> Path:
-        return self.folder / "events"
-
-    def command(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a command of the portal in it."""
-        return subprocess.Popen(
-            [sys.executable, "manage.py", *arguments],
-            cwd=settings.BASE_DIR,
-            env=os.environ
-            | {
-                "PORTAL_HOME": str(self.folder),
-                "DATABASE_URL": self.url,
-                "DJANGO_SETTINGS_MODULE": "portal.settings",
-                "EVENTS_LEAST_FREE": "0",
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def finish(self, *arguments: str) -> tuple[int, str]:
-        """Run a command to its end; return its exit code and what it said."""
-        process = self.command(*arguments)
-        said, _ = process.communicate()
-        return process.returncode, said
-
-    def kill_server(self) -> None:
-        """Kill the server's first process: the others see it gone and end at once."""
-        with psycopg.connect(self.url) as con:
-            about = Path(f"/proc/{con.info.backend_pid}/status").read_text().splitlines()
-        [parent] = [line.split()[1] for line in about if line.startswith("PPid:")]
-        os.kill(int(parent), signal.SIGKILL)
-
-    def wait_for_server(self) -> None:
-        """Wait until the database answers."""
-        end = time.monotonic() + 120
-        while True:
-            try:
-                psycopg.connect(self.url, connect_timeout=5).close()
-            except psycopg.OperationalError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.1)
-            else:
-                return
-
-
-#: Starts a PostgreSQL for PORTAL_HOME, says where it is, and holds it until its input ends.
-_HOLD = (
-    "import sys; from portal.embedded import ensure; print(ensure(), flush=True); sys.stdin.read()"
-)
-
-
-@contextmanager
-def _installation(*, own: bool) -> Iterator[_Home]:
-    with TemporaryDirectory(prefix="portal-drill-") as name:
-        folder = Path(name)
-        folder.chmod(0o711)  # the server may run as another user, who has to pass through
-        with _own_server(folder) if own else _own_database() as url:
-            home = _Home(folder, url)
-            code, said = home.finish("migrate", "--verbosity", "0")
-            if code:
-                raise RuntimeError(f"the drill's database could not be made: {said}")
-            yield home
-
-
-@contextmanager
-def _own_server(folder: Path) -> Iterator[str]:
-    kept = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "DATABASE_URL_FILE"}}
-    with subprocess.Popen(
-        [sys.executable, "-c", _HOLD],
-        cwd=settings.BASE_DIR,
-        env=kept | {"PORTAL_HOME": str(folder)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as holder:
-        assert holder.stdin is not None  # noqa: S101  (a pipe was asked for)
-        assert holder.stdout is not None  # noqa: S101
-        yield holder.stdout.readline().strip()
-        with suppress(BrokenPipeError):
-            holder.stdin.close()
-
-
-@contextmanager
-def _own_database() -> Iterator[str]:
-    own = connection.settings_dict
-    name = f"portal_drill_{uuid.uuid4().hex[:12]}"
-    server = {
-        "user": own["USER"],
-        "password": own["PASSWORD"],
-        "port": own["PORT"],
-        "host": own["HOST"],
-    }
-    query = urlencode({key: value for key, value in server.items() if value}, quote_via=quote)
-    with psycopg.connect(f"postgresql:///postgres?{query}", autocommit=True) as con:
-        con.execute(f'CREATE DATABASE "{name}"')
-        try:
-            yield f"postgresql:///{name}?{query}"
-        finally:
-            con.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
 def _grow(log: Path, start: int, lines: int) -> int:
     """Add lines to the log, each with an id of its own, over some hours; return how many it has."""
     begin = timezone.now() - timedelta(days=2)
@@ -354,7 +236,7 @@ def _grow(log: Path, start: int, lines: int) -> int:
     return start + lines
 
 
-def _run(home: _Home, log: Path, count: _Count) -> float | None:
+def _run(home: Home, log: Path, count: _Count) -> float | None:
     """Run ingest to its end; return the seconds it took, None when it failed."""
     started = time.monotonic()
     process = _start(home, log)
@@ -367,18 +249,18 @@ def _run(home: _Home, log: Path, count: _Count) -> float | None:
     return time.monotonic() - started
 
 
-def _start(home: _Home, log: Path) -> subprocess.Popen[str]:
+def _start(home: Home, log: Path) -> subprocess.Popen[str]:
     return home.command("ingest", str(log), "--json", "--chunk-bytes", str(CHUNK))
 
 
-def _progress(home: _Home) -> int:
+def _progress(home: Home) -> int:
     """A number that grows with each batch and each merge."""
     with psycopg.connect(home.url) as con:
         row = con.execute("SELECT max(id) FROM telemetry_segment").fetchone()
     return int(row[0] or 0) if row else 0
 
 
-def _stored_rows(home: _Home) -> int:
+def _stored_rows(home: Home) -> int:
     with psycopg.connect(home.url) as con:
         row = con.execute("SELECT coalesce(sum(rows), 0) FROM telemetry_batch").fetchone()
     return int(row[0]) if row else 0
