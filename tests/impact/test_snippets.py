@@ -51,21 +51,19 @@ ENVOY = {
     "REQ(X-REQUEST-ID)": "9f3c",
 }
 APACHE = {
-    **{
-        "h": "198.51.100.7",
-        "l": "-",
-        "u": "-",
-        "t": "[22/Nov/2026:10:04:05 +0000]",
-        "s": "502",
-        "b": "12",
-    },
-    **{
-        "r": "POST /orders HTTP/1.1",
-        "Referer": "-",
-        "User-Agent": "Mozilla/5.0 (X11; Linux)",
-        "D": "250000",
-    },
-    **{"sid": "s-42", "Idempotency-Key": "order-7", "L": "9f3c"},
+    "h": "198.51.100.7",
+    "l": "-",
+    "u": "-",
+    "t": "[22/Nov/2026:10:04:05 +0000]",
+    "s": "502",
+    "b": "12",
+    "r": "POST /orders HTTP/1.1",
+    "Referer": "-",
+    "User-Agent": "Mozilla/5.0 (X11; Linux)",
+    "D": "250000",
+    "sid": "s-42",
+    "Idempotency-Key": "order-7",
+    "L": "9f3c",
 }
 WANTED = {
     "session": "s-42",
