@@ -206,3 +206,15 @@ def test_a_value_is_taken_out_of_the_excerpts_of_what_could_not_be_read(key):
         customer=None, attribute="user", value="ann@acme.example", user=None, now=NOW
     )
     assert "ann@acme" not in str(Segment.objects.get().batch.samples)
+
+
+def test_a_worker_that_died_is_taken_over_from(key, globex):
+    take_in(key, event(0, **CLEO), event(1, **ANN))
+    wish = actions.erase_events(customer=globex, user=None, now=NOW)
+    Erasure.objects.update(state="working", lease_until=NOW - timedelta(seconds=1))
+    assert erasure.waits(now=NOW)
+    run()
+    wish.refresh_from_db()
+    assert (wish.state, wish.events) == ("grace", 1)
+    assert not erasure.waits(now=wish.rewritten_at + timedelta(minutes=59))
+    assert erasure.waits(now=wish.rewritten_at + jobs.GRACE)
