@@ -1,6 +1,6 @@
 """Two customers with everything that can belong to one, and a person for every role."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.db import connection
@@ -45,6 +45,7 @@ class World:
     globex: Customer
     outreach: Outreach
     delivery: Delivery
+    sessions: dict[str, tuple[str, str]] = field(default_factory=dict)  # who -> key, contents
 
 
 def make_access_world() -> World:
