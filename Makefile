@@ -11,7 +11,7 @@ up: runtime
 
 # Each process has a PostgreSQL of its own; the tests of one file stay together, and those in a browser. One more than cores: some tests wait.
 test: dev
-	@.ci/bootstrap browser; .venv/bin/python -m pytest -n $$(($$(nproc) + 1)) --maxprocesses 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	@.ci/bootstrap browser; .venv/bin/python -m pytest -n $$(($$(nproc) + 1)) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: dev
 	@.ci/lint

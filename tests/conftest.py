@@ -1,7 +1,6 @@
 """What every test gets. The suite's PostgreSQL is started by tests/settings.py."""
 
 import signal
-from pathlib import Path
 
 import pytest
 from django.db.backends.postgresql.operations import DatabaseOperations
@@ -17,16 +16,45 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_itemcollected(item):
-    """Keep the tests of one file in one process; all that use a browser as well, on one demo."""
-    group = item.path.parent if item.path.parent.name == "browser" else item.path
-    item.add_marker(pytest.mark.xdist_group(str(group.relative_to(Path(__file__).parent))))
+BROWSER = "tests/browser/"
+#: What takes longest is begun first: begun last, one process would end on its own.
+LONGEST = (
+    BROWSER,
+    "tests/impact/test_figures.py",
+    "tests/portal/",
+    "tests/access/",
+    "tests/embedded/",
+    "tests/analytics/",
+    "tests/outreach/test_benches.py",
+    "tests/core/test_charts.py",
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Keep the tests of one file in one process; all that use a browser as well, on one demo.
+
+    Not by marks of groups: xdist 3.8 writes them into names that pytest 9.2 does not read any more.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return BROWSER if file.startswith(BROWSER) else file
+
+    return ByFile(config, log)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Begin with what takes longest, a browser and whole workers: begun last, one process would end on its own."""
-    items.sort(key=lambda item: not any(item.get_closest_marker(m) for m in ("browser", "worker")))
+    """Begin with what takes longest, then with what starts whole workers."""
+
+    def place(item):
+        found = (n for n, start in enumerate(LONGEST) if item.nodeid.startswith(start))
+        return next(found, len(LONGEST) + (item.get_closest_marker("worker") is None))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)
