@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.embedded.processes import assert_nothing_left, run
+from tests.embedded.processes import assert_nothing_left, finish, start
 
 
 @pytest.fixture
@@ -31,10 +31,10 @@ def new_home(place: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def made() -> Iterator[Path]:
-    """A home with a database, made once."""
+    """A home with a database of which every migration is applied, made once."""
     with tempfile.TemporaryDirectory(prefix="embedded-", dir="/tmp") as name:
         Path(name).chmod(0o711)
-        run(Path(name) / "home", "")
+        finish(start(Path(name) / "home", "manage.py", "shell", "-v0", "-c", ""))
         yield Path(name) / "home"
 
 

@@ -43,40 +43,35 @@ def test_production_settings_pass_every_check(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    "wrong",
     [
-        (
-            {"PORTAL_LEASE_SECONDS": "soon"},
-            "(portal.E001) PORTAL_LEASE_SECONDS: 'soon' is not a whole number",
-        ),
-        (
-            {"PORTAL_PRODUCTION": "maybe"},
-            "(portal.E001) PORTAL_PRODUCTION: 'maybe' is neither yes nor no",
-        ),
-        (
-            {"DATABASE_URL": "mysql://x"},
-            "(portal.E001) DATABASE_URL: must begin with postgresql://",
-        ),
-        (
-            {"PORTAL_SECRET_KEY_FILE": "/nowhere"},
-            "(portal.E001) PORTAL_SECRET_KEY_FILE: cannot read /nowhere",
-        ),
-        ({"PORTAL_URL": "status"}, "(portal.E002)"),
-        ({"PORTAL_URL": "http://[x"}, "(portal.E001) PORTAL_URL: 'http://[x' is not an address"),
-        (
-            {"EMAIL_URL": "smtp://h:abc"},
-            "(portal.E001) EMAIL_URL: 'smtp://h:abc' is not an address",
-        ),
-        ({"DATABASE_URL": "postgresql://u@h:x/n"}, "(portal.E001) DATABASE_URL: "),
-        ({"DATABASE_URL": "postgresql://u@[::1/n"}, "(portal.E001) DATABASE_URL: "),
-        ({"PORTAL_LOG_LEVEL": "loud"}, "(portal.E001) PORTAL_LOG_LEVEL: 'LOUD' is not one of"),
+        {
+            ("PORTAL_LEASE_SECONDS", "soon"): "'soon' is not a whole number",
+            ("PORTAL_PRODUCTION", "maybe"): "'maybe' is neither yes nor no",
+            ("DATABASE_URL", "mysql://x"): "must begin with postgresql://",
+            ("PORTAL_SECRET_KEY_FILE", "/nowhere"): "cannot read /nowhere",
+            ("PORTAL_URL", "http://[x"): "'http://[x' is not an address",
+            ("EMAIL_URL", "smtp://h:abc"): "'smtp://h:abc' is not an address",
+            ("PORTAL_LOG_LEVEL", "loud"): "'LOUD' is not one of",
+        },
+        {("DATABASE_URL", "postgresql://u@h:x/n"): ""},
+        {("DATABASE_URL", "postgresql://u@[::1/n"): ""},
     ],
 )
-def test_a_wrong_setting_is_named(tmp_path, variables, said):
-    done = manage("check", home=tmp_path, **variables)
+def test_every_wrong_setting_is_named_at_once(tmp_path, wrong):
+    done = manage("check", home=tmp_path, **dict(wrong.keys()))
 
     assert done.returncode == 1
-    assert said in done.stderr
+    for (name, _), said in wrong.items():
+        assert f"(portal.E001) {name}: {said}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_address_of_ours_that_is_none_is_named(tmp_path):
+    done = manage("check", home=tmp_path, PORTAL_URL="status")
+
+    assert done.returncode == 1
+    assert "(portal.E002)" in done.stderr
     assert "Traceback" not in done.stderr
 
 
