@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import F, IntegerField, OrderBy, OuterRef, QuerySet, Subquery
@@ -62,6 +62,11 @@ class JourneyRow:
     blocked: int  # people who failed before its last step and got no further
     harm: int
 
+    @property
+    def through(self) -> int:
+        """Attempts that got through, at once or on another try."""
+        return sum(self.attempts.get(name) or 0 for name in ("first_try", "slow", "retried"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Impact:
@@ -101,6 +106,17 @@ class Impact:
         return sorted(standing, key=lambda one: -one["times"]["low"])[:MOST_TRAITS]
 
     @property
+    def traits_seen(self) -> Sequence[str]:
+        """What requests say of where they came from or which version it was, in words."""
+        return sorted({one["name"].replace("_", " ") for one in self.result.get("traits") or []})
+
+    @property
+    def elsewhere(self) -> int:
+        """Attempts at what completes no journey of the table."""
+        shown = sum(one.attempts.get("total") or 0 for one in self.journeys)
+        return max(0, (self.attempts.get("total") or 0) - shown)
+
+    @property
     def carried_from(self) -> datetime | None:
         """When what it says of earlier weeks was computed, where that is not when the rest was."""
         carried = self.result.get("carried")
@@ -127,6 +143,7 @@ class CustomerRow:
     failed: int | None
     requests: int | None
     dark: bool  # an outage of their own
+    dark_for: timedelta | None  # None while it goes on
     attempts: Mapping[str, Any]
 
 
@@ -212,8 +229,15 @@ def _customer(row: Any) -> CustomerRow:
         failed=requests.get("failed"),
         requests=requests.get("total"),
         dark=bool(row.outage_),
+        dark_for=_lasted(row.outage_),
         attempts=attempts,
     )
+
+
+def _lasted(outage: Mapping[str, Any] | None) -> timedelta | None:
+    if not outage or not outage.get("to"):
+        return None
+    return datetime.fromisoformat(outage["to"]) - datetime.fromisoformat(outage["from"])
 
 
 MOST_DOTS = 100

@@ -16,7 +16,8 @@ from apps.impact.models import ImpactRun, ImpactSnapshot, RunState
 from apps.incidents import severity
 from apps.incidents.models import LIVE, Incident, IncidentRun, Severity, State, TimelineEvent
 
-#: The window begins a little before the first known failure: somebody met it before it was noticed.
+#: While it goes on the window begins a little before the first known failure: somebody met it before it was noticed.
+#: Once its end is known, so is its beginning, and what went well before it is no part of it.
 MARGIN = timedelta(minutes=1)
 #: How old the newest computation of a live incident may be: while it goes on, and once its end is known.
 FRESH, FRESH_ONCE_OVER = timedelta(minutes=5), timedelta(minutes=30)
@@ -31,7 +32,9 @@ OVER = (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
 
 def window(incident: Incident, *, now: datetime) -> tuple[datetime, datetime]:
     """Return what a computation asked for now would look at; empty when the first is not before the second."""
-    return incident.started_at - MARGIN, min(incident.ended_at or now, now)
+    if incident.ended_at is None:
+        return incident.started_at - MARGIN, now
+    return incident.started_at, min(incident.ended_at, now)
 
 
 def request_run(

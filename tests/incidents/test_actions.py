@@ -41,7 +41,9 @@ def test_two_services_are_computed_over_all(alice):
 def test_a_known_end_closes_the_window(alice):
     end = NOW - timedelta(minutes=5)
     incident = declared(alice, ended_at=end)
-    assert (incident.ended_at, incident.runs.get().run.window_to) == (end, end)
+    run = incident.runs.get().run
+    assert (incident.ended_at, run.window_to) == (end, end)
+    assert run.window_from == incident.started_at, "what went well before it is no part of it"
     assert incident.is_live
 
 

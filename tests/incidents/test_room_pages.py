@@ -35,7 +35,7 @@ def test_the_room_shows_what_is_so(signed_in, incident, alice, now):
         "Acme",
         "Globex",
         "in 11",
-        "covers 97",
+        "customer known for 97",
         "provisional",
         "Declared",
     ):

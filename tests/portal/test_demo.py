@@ -44,7 +44,7 @@ def test_once_tells_the_story_and_leaves_nothing(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("✓") == 18
     assert "✗" not in done.stdout
-    assert "50 of 650 requests failed" in done.stdout
+    assert "50 of 257 requests failed" in done.stdout
     assert "What we cannot tell" in done.stdout
     simulated = done.stdout.partition("told as a story")[2]
     assert "tried to buy something" in simulated

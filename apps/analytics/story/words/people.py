@@ -65,16 +65,17 @@ def _waiting(fact: Fact, voice: Voice) -> str:
         )
     if fact.detail.get("paused", 0) >= SOME_PAUSED * fact.detail["sum"]:
         return voice.say(
-            "Those who tried again until it worked ({attempts}) waited {half} longer than usual, one in"
-            " twenty over {most}; about {sum} in all, with those who paused for more than five minutes.",
+            "Those who tried again until it worked ({attempts}) waited longer than usual, half of them {half}"
+            " or more, one in twenty over {most}; about {sum} in all, with those who paused for more than five"
+            " minutes.",
             attempts=some_attempts(voice, n),
             half=voice.duration(p50),
             most=voice.duration(p95),
             sum=total,
         )
     return voice.say(
-        "Those who tried again until it worked ({attempts}) waited {half} longer than usual, one in twenty"
-        " over {most}; {sum} in all.",
+        "Those who tried again until it worked ({attempts}) waited longer than usual, half of them {half} or"
+        " more, one in twenty over {most}; {sum} in all.",
         attempts=some_attempts(voice, n),
         half=voice.duration(p50),
         most=voice.duration(p95),
@@ -132,8 +133,8 @@ def _lost_none(fact: Fact, voice: Voice) -> str:
 def _gone(fact: Fact, voice: Voice) -> str:
     n, between = about(fact, voice)
     return voice.many(
-        "About {n} more person than usual, {range}, has not been back since, of {exposed} who gave up.",
-        "About {n} more people than usual, {range}, have not been back since, of {exposed} who gave up.",
+        "About {n} more person than usual, {range}, has not been back since, of {exposed} whose attempt failed.",
+        "About {n} more people than usual, {range}, have not been back since, of {exposed} whose attempt failed.",
         n,
         range=between,
         exposed=voice.number(fact.detail["exposed"]),
