@@ -94,7 +94,7 @@ def accept_events(
     if known := Batch.objects.filter(delivery=delivery).first():
         return _answer(known, duplicate=True)
     rejects = Rejects(keep=SAMPLES)
-    found = _parsed(body, form=form, rejects=rejects, now_ms=int(now.timestamp() * 1000))
+    found = parsed(body, form=form, rejects=rejects, now_ms=int(now.timestamp() * 1000))
     if not any(len(columns) for columns in found):
         raise _nothing(rejects)
     return store_delivery(
@@ -164,7 +164,8 @@ def _answer(batch: Batch, *, duplicate: bool) -> Accepted:
     return Accepted(batch.batch_id, batch.rows, batch.rejected, batch.samples, duplicate)
 
 
-def _parsed(body: bytes, *, form: Form, rejects: Rejects, now_ms: int) -> list[Columns]:
+def parsed(body: bytes, *, form: Form, rejects: Rejects, now_ms: int) -> list[Columns]:
+    """Return the events of a body; what cannot be one goes to `rejects`. Raise BadDelivery."""
     parser = JsonLines(over_http().names(), wary=True)
     if form != "ndjson":
         return _from_array(parser, body, rejects, now_ms, cloud=form == "cloudevents")

@@ -19,6 +19,9 @@ import psycopg
 from django.conf import settings
 from django.db import connection
 
+SERVERS: dict[Path, int] = {}
+"""The server's process by the folder of its installation."""
+
 
 @dataclass(frozen=True)
 class Home:
@@ -30,6 +33,11 @@ class Home:
     @property
     def events(self) -> Path:
         return self.folder / "events"
+
+    @property
+    def server(self) -> int:
+        """The process of the server that runs."""
+        return SERVERS[self.folder]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -71,6 +79,7 @@ class Home:
         ) as server:  # fmt: skip
             try:
                 wait_for_port(port)
+                SERVERS[self.folder] = server.pid
                 yield f"http://127.0.0.1:{port}"
             finally:
                 server.terminate()
