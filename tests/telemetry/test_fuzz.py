@@ -50,3 +50,29 @@ def test_no_door_answers_with_an_error_of_its_own(client):
             headers={"Authorization": f"Bearer {token}"},
         )
         assert answer.status_code in {200, 400, 413, 422}, answer.content
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b" 2018-07-02T22:22:48.364000Z ", b" 2018-02-31T22:22:48.364000Z "),
+        (b' "2018-07-02T22:22:48.364000Z"', b' "2018-02-31T22:22:48.364000Z"'),
+        (b" 0.000 0.001 0.000 ", b" 0.0.1 0.001 0.000 "),
+        (b" 0.000 0.001 0.000 ", b" -1 -1 -1 "),
+    ],
+)
+def test_a_load_balancer_with_a_wrong_date_or_number(old, new):
+    body = (DATA / "goldens" / "alb_vrl_vectors.log").read_bytes()
+    READER.read(Seed("file", "", body.replace(old, new).replace(b"2018-07-02", b"2018-02-31")))
+
+
+@pytest.mark.parametrize("value", [b'{"intValue": "x"}', b'{"stringValue": "abc"}', b'{"doubleValue": 1e999}',
+                                   b'{"intValue": 1615846383389117740}', b'{"boolValue": true}'])  # fmt: skip
+def test_a_number_of_the_wrong_kind_in_otlp(value):
+    record = b"""{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1795377600000000001","attributes":[
+        {"key":"status","value":{"intValue":200}},{"key":"duration_ns","value":%s}]}]}]}]}"""
+    with suppress(*REFUSED):
+        READER.read(Seed("logs", "application/json", record % value))
+    span = b"""{"resourceSpans":[{"scopeSpans":[{"spans":[{"kind":2,"startTimeUnixNano":"1795377600000000001",
+        "endTimeUnixNano":"99999999999999999999"}]}]}]}"""
+    assert READER.read(Seed("traces", "application/json", span)) == 1

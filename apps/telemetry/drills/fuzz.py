@@ -196,6 +196,9 @@ def fuzz(*, payloads: int, seed: int, quick: bool) -> Iterator[DrillStep]:
                 _try(reader, one, count)
                 if not number % OVER_HTTP:
                     sender.send(one)
+            ours = (
+                resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            )  # before those are made
             for name, one in hurtful().items():
                 sender.send(one, name)
             peak = sender.peak_mb()
@@ -212,7 +215,6 @@ def fuzz(*, payloads: int, seed: int, quick: bool) -> Iterator[DrillStep]:
         count.slow,
         f"longest {count.longest:.2f} s",
     )
-    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     yield DrillStep(
         f"memory of the parsers below {MEMORY_MB} MB", 1, int(ours > MEMORY_MB), f"{ours:,.0f} MB"
     )

@@ -21,7 +21,7 @@ _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"
 LINE = re.compile(
     rf"^(?P<type>https?|h2|wss?|grpcs?) (?P<time>{_TIME}) (?P<elb>\S+) (?P<client>\S+) (?P<target>\S+) "
-    r"(?P<asked>-?[\d.]+) (?P<worked>-?[\d.]+) (?P<answered>-?[\d.]+) "
+    r"(?P<asked>-?\d+(?:\.\d+)?) (?P<worked>-?\d+(?:\.\d+)?) (?P<answered>-?\d+(?:\.\d+)?) "
     r"(?P<status>\d{1,3}|-) (?P<upstream>\d{1,3}|-) (?P<received>-?\d+) (?P<sent>-?\d+) "
     rf"(?P<request>{_QUOTED}) (?P<agent>{_QUOTED})"
     rf"(?: \S+ \S+ \S+ {_QUOTED} (?P<host>{_QUOTED}) {_QUOTED} \S+ (?P<created>{_TIME}|-))?(?P<more> .*)?$"
@@ -89,7 +89,10 @@ def _fields(match: re.Match[str]) -> dict[str, str | None]:
 def _between(begin: str | None, end: str) -> float | None:
     if begin is None:
         return None
-    took = datetime.fromisoformat(end[:-1]) - datetime.fromisoformat(begin[:-1])
+    try:
+        took = datetime.fromisoformat(end[:-1]) - datetime.fromisoformat(begin[:-1])
+    except ValueError:  # the 31st of a short month
+        return None
     return max(0.0, took.total_seconds() * 1000)
 
 

@@ -33,11 +33,11 @@ def _from_events(
     for name in fields:
         values = [event.get(name) for event in events]
         if name in _INTEGERS:
-            named[name] = [pa.array(values, pa.float64())]
+            named[name] = [pa.array([_float(one) for one in values], pa.float64())]
         elif name == "time":
             # Nanoseconds are numbers; a log's own attribute may be a text.
             texts = [_text(one) if isinstance(one, str) else None for one in values]
-            numbers = [float(one) if isinstance(one, int | float) else None for one in values]
+            numbers = [None if isinstance(one, str) else _float(one) for one in values]
             named[name] = (
                 [pa.array(numbers, pa.float64())]
                 if not any(texts)
@@ -67,6 +67,14 @@ def _text(value: object) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     return None if value is None else str(value)
+
+
+def _float(value: object) -> float | None:
+    """Return a number, or a text that is one; Arrow refuses whole numbers that a float does not hold exactly."""
+    try:
+        return float(value) if isinstance(value, int | float | str) else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _digits(value: float | None) -> str | None:
