@@ -225,10 +225,11 @@ def _compare(home: Home, written: int) -> Iterator[DrillStep]:
 
 def _grow(log: Path, start: int, lines: int) -> int:
     """Add lines to the log, each with an id of its own, over some hours; return how many it has."""
-    begin = timezone.now() - timedelta(days=2)
+    # So near each other that the lines of thousands of rounds lie in the past: a later one would be refused.
+    begin = timezone.now() - timedelta(days=4)
     with log.open("a") as file:
         for number in range(start, start + lines):
-            stamp = (begin + timedelta(seconds=number * 0.9)).strftime("%d/%b/%Y:%H:%M:%S +0000")
+            stamp = (begin + timedelta(seconds=number * 0.1)).strftime("%d/%b/%Y:%H:%M:%S +0000")
             file.write(
                 f'203.0.113.{number % 250} - - [{stamp}] "GET /product/{number} HTTP/1.1" 200 2 "-" "Mozilla/5.0" '
                 f'rt=0.003 us="200" sid="s{number % 99}" rid={number:032x}\n'
