@@ -157,6 +157,7 @@ def _filled(route: str, crowd: Crowd) -> str:
         "people/": {"pk": people.invited.pk},
         "rules/": {"rule": crowd.rule.pk},
         "services/": {"slug": shop.services[0].slug},
+        "system/telemetry/": {"sender": crowd.sender.pk},
         "windows/": {"pk": crowd.window},
         "tenets/": {"slug": shop.tenet.slug, "number": 2},
     }

@@ -12,6 +12,7 @@ from apps.impact.models import Gap
 from apps.incidents.models import Incident
 from apps.outreach.crowd import accounts, people, shop, told
 from apps.outreach.models import Outreach
+from apps.telemetry.models import Sender
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Crowd:
     outreach: Outreach
     gap: Gap
     window: int  # key of a run that stands by itself
+    sender: Sender
 
 
 @transaction.atomic
@@ -60,5 +62,6 @@ def gather(*, customers: int, services: int, incidents: int, now: datetime) -> C
         incident=handled[0],
         outreach=outreach[0],
         gap=gap,
-        window=gap.latest_snapshot.run_id,
+        window=told.answered_again(gap.latest_snapshot),
+        sender=Sender.objects.create(source=f"bench {mark}", first_at=now, seen_at=now),
     )

@@ -261,6 +261,29 @@ def _recipients(made: Sequence[Outreach]) -> None:
     )
 
 
+def answered_again(snapshot: ImpactSnapshot) -> int:
+    """Let the window of a snapshot be asked for once more: two answers to compare. Return the run's key."""
+    run = ImpactRun.objects.create(
+        window_from=snapshot.run.window_from,
+        window_to=snapshot.run.window_to,
+        apart=True,
+        state=RunState.DONE,
+        progress=100,
+        created_at=snapshot.created_at,
+        finished_at=snapshot.created_at,
+    )
+    ImpactSnapshot.objects.create(
+        run=run,
+        as_of=snapshot.as_of,
+        watermark=snapshot.watermark,
+        provisional=False,
+        method=snapshot.method,
+        result=snapshot.result,
+        created_at=snapshot.created_at,
+    )
+    return run.pk
+
+
 def gaps(handled: Sequence[Incident], shop: Sequence[Service], now: datetime) -> Gap:
     """Open a gap for each of the first services, met by the newest snapshot."""
     snapshot = ImpactSnapshot.objects.filter(run__incident_run__incident=handled[0]).latest()
